@@ -1,0 +1,78 @@
+"""Sequence classification: one class, several independent labels, or a number, for a whole text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from hf_interpreto.model_wrapping.encoding import Encoding, RawInput
+from hf_interpreto.model_wrapping.examples import Example, Target
+from hf_interpreto.model_wrapping.inference import Engine
+from hf_interpreto.model_wrapping.targets import class_ids
+from hf_interpreto.model_wrapping.tasks import Task
+from hf_interpreto.typing import ModelTask
+
+
+class SequenceClassification(Task):
+    """Targets are classes; None means the predicted class, or every label whose probability is above one half."""
+
+    kind = ModelTask.TEXT_CLASSIFICATION
+
+    @property
+    def independent_labels(self) -> bool:
+        """Multi-label models, by `config.problem_type`."""
+        return self.model.config.problem_type == "multi_label_classification"
+
+    def examples(self, inputs: Sequence[RawInput], targets: Sequence[Any], engine: Engine) -> list[Example]:
+        """One example an input."""
+        config = self.model.config
+        label2id = {str(name): int(index) for name, index in (config.label2id or {}).items()}
+        chosen = [None if t is None else class_ids(t, label2id, config.num_labels) for t in targets]
+        examples = [self._example(self.encode(item)) for item in inputs]
+        unknown = [example for example, ids in zip(examples, chosen, strict=True) if ids is None]
+        if unknown:
+            for example, logits in zip(unknown, engine.logits(unknown), strict=True):
+                example.logits = logits
+        for example, ids in zip(examples, chosen, strict=True):
+            self._set_targets(example, ids)
+        return examples
+
+    def _example(self, encoding: Encoding) -> Example:
+        elements = self.elements(encoding)
+        return Example(
+            ids=encoding.ids,
+            elements=elements,
+            positions=torch.tensor([self._position(encoding)]),
+            target_ids=torch.zeros(1, dtype=torch.long),
+            rows=[],
+            groups=[[0]],
+            text=encoding.text,
+            source_length=len(encoding.text),
+            n_source=len(elements),
+            extras=self.extras(encoding),
+        )
+
+    def _position(self, encoding: Encoding) -> int:
+        """The token that decoders classify by: the last that is not padding, as the model itself counts."""
+        pad = self.model.config.pad_token_id
+        content = (encoding.ids != (-1 if pad is None else pad)).nonzero()[:, 0]
+        return int(content[-1]) if len(content) else len(encoding) - 1
+
+    def _set_targets(self, example: Example, ids: list[int] | None) -> None:
+        if ids is None:
+            assert example.logits is not None
+            ids = self._predicted(example.logits[0])
+            example.logits = example.logits[:1].expand(len(ids), -1)
+        names = self.model.config.id2label or {}
+        example.target_ids = torch.tensor(ids, dtype=torch.long)
+        example.positions = example.positions[:1].expand(len(ids))
+        example.groups = [[index] for index in range(len(ids))]
+        example.rows = [Target(str(names.get(index, index)), index) for index in ids]
+
+    def _predicted(self, logits: torch.Tensor) -> list[int]:
+        best = int(logits.argmax())
+        if not self.independent_labels:
+            return [best]
+        return (logits > 0).nonzero()[:, 0].tolist() or [best]
