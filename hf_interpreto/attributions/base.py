@@ -1,0 +1,380 @@
+"""What all attribution methods share: arguments, inputs, batches of inputs, and results."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field, fields
+from enum import Enum
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from hf_interpreto.attributions.output import AttributionOutput
+from hf_interpreto.errors import InvalidInputError, UnknownNameError
+from hf_interpreto.granularity import Granularity, GranularityAggregationStrategy
+from hf_interpreto.model_wrapping.encoding import RawInput, is_chat
+from hf_interpreto.model_wrapping.examples import Example, pool_targets
+from hf_interpreto.model_wrapping.inference import Engine
+from hf_interpreto.model_wrapping.loading import make_task
+from hf_interpreto.model_wrapping.replacement import Replacement, get_replacement
+from hf_interpreto.model_wrapping.requests import Passes, Program
+from hf_interpreto.model_wrapping.scores import InferenceModes, Score, get_score
+from hf_interpreto.model_wrapping.targets import per_input
+from hf_interpreto.model_wrapping.tasks import Task, TaskOptions
+from hf_interpreto.typing import ModelTask
+
+_WINDOW = 64  # inputs that are explained together
+
+_COMMON = frozenset({"model", "tokenizer", "device", "inference_mode", "generation_args"})
+
+
+@dataclass(eq=False)
+class Explanation:
+    """What a method finds for one example, before rows are pooled: float64, `t` token targets x `m` players.
+
+    Attributes:
+        attributions: `(t, m)`.
+        target_scores: `(t,)` f(x).
+        baseline_scores: `(t,)` f(baseline), or None.
+        is_complete: whether the attributions should sum to f(x) - f(baseline).
+        standard_errors: `(t, m)`, or None.
+        diagnostics: per target numbers `(t,)`, or plain values.
+    """
+
+    attributions: Tensor
+    target_scores: Tensor
+    baseline_scores: Tensor | None = None
+    is_complete: bool = False
+    standard_errors: Tensor | None = None
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class AttributionExplainer(ABC):
+    """Base of all attribution methods.
+
+    Call it with inputs and targets; it returns one `AttributionOutput` for each input (several where an input of a
+    generator has several target texts).
+
+    Args:
+        model: any transformers model with a head for classification (sequence or token), causal, encoder-decoder or
+            masked language modelling. It is never changed.
+        tokenizer: the model's. It is never changed.
+        batch_size: rows per pass of the model, or "auto" for a budget of tokens that shrinks when memory runs out.
+            Results do not depend on it.
+        granularity: the unit that is scored: "word", "token", "all_tokens" (specials too), "sentence", "part_sentence".
+        granularity_aggregation_strategy: how token scores become element scores, for methods that score tokens: "mean",
+            "max", "min", "sum", "signed_max", "first", "last". None: the method's own ("sum" where scores add up).
+        device: where to move the model first; None leaves it where it is.
+        inference_mode: the score, by the names "logits", "softmax", "log_softmax", or a function of logits.
+        score: what is explained: "logit", "probability", "logprob", "log_odds", "margin", or a registered one. None:
+            "logit" for classes, "logprob" for tokens.
+        seed: of everything random.
+        attribute_target: whether what was generated before a target is scored too, beside the input.
+        attribute_template: whether the tokens that a chat template adds are scored.
+        generation_args: for `model.generate`, where no target is given.
+
+    Raises:
+        TaskMismatchError: the model has no head that can be explained.
+        UnknownNameError: a name that is not known, with the nearest that is.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    _: KW_ONLY
+    batch_size: int | str = "auto"
+    granularity: Granularity | str = Granularity.WORD
+    granularity_aggregation_strategy: GranularityAggregationStrategy | str | None = None
+    device: torch.device | str | None = None
+    inference_mode: InferenceModes | str | Callable[[Tensor], Tensor] | None = None
+    score: Score | str | None = None
+    seed: int = 0
+    attribute_target: bool = True
+    attribute_template: bool = False
+    generation_args: dict[str, Any] = field(default_factory=dict)
+
+    citation: ClassVar[str] = ""
+    """BibTeX of the paper; goes into cards."""
+
+    default_pooling: ClassVar[GranularityAggregationStrategy] = GranularityAggregationStrategy.SUM
+
+    def __post_init__(self) -> None:
+        self.granularity = Granularity.parse(self.granularity)
+        if self.granularity_aggregation_strategy is not None:
+            self.granularity_aggregation_strategy = GranularityAggregationStrategy.parse(
+                self.granularity_aggregation_strategy
+            )
+        if self.device is not None:
+            self.to(self.device)
+        _ = self.task, self.engine  # a wrong argument is told now, not at the first call
+
+    # -- for users -------------------------------------------------------------------------------------------------
+
+    def __call__(
+        self, model_inputs: RawInput | Iterable[RawInput], targets: Any = None, **generation_args: Any
+    ) -> list[AttributionOutput]:
+        """Explain inputs.
+
+        Args:
+            model_inputs: a string, a (text, text_pair) tuple, chat messages, a BatchEncoding, or an iterable of these.
+            targets: what to explain; None is what the model predicts or generates. Classifiers: class ids, label names,
+                a tensor `(n,)` or `(n, t)`, or a list of several per input. Generators: the continuation as text or
+                token ids, or a list of several per input.
+            **generation_args: for `model.generate`, where no target is given.
+
+        Raises:
+            InvalidInputError: an input that cannot be explained.
+            InvalidTargetError: a target that does not fit.
+            NonFiniteScoresError: the model returned NaN.
+        """
+        if generation_args:
+            return self._with_generation_args(generation_args)(model_inputs, targets)
+        inputs, single = as_inputs(model_inputs)
+        if single or isinstance(inputs, Sequence):
+            items = list(inputs)
+            if not items:
+                raise InvalidInputError("model_inputs: got an empty list; there is nothing to explain.")
+            examples = self.task.examples(items, list(islice(per_input(targets, len(items)), len(items))), self.engine)
+            return [out for start in range(0, len(examples), _WINDOW) for out in self._outputs(examples[start:][:_WINDOW])]
+        return list(self.stream(inputs, targets))
+
+    def explain(
+        self, model_inputs: RawInput | Iterable[RawInput], targets: Any = None, **generation_args: Any
+    ) -> list[AttributionOutput]:
+        """The same as calling it."""
+        return self(model_inputs, targets, **generation_args)
+
+    def stream(self, model_inputs: Iterable[RawInput], targets: Any = None) -> Iterator[AttributionOutput]:
+        """Explain an iterable of any length, a window of inputs at a time."""
+        inputs, _ = as_inputs(model_inputs)
+        items, entries = iter(inputs), iter(per_input(targets, None))
+        while window := list(islice(items, _WINDOW)):
+            chosen = list(islice(entries, len(window)))
+            yield from self._outputs(self.task.examples(window, chosen, self.engine))
+
+    def to(self, device: torch.device | str) -> None:
+        """Move the model.
+
+        Raises:
+            ValueError: accelerate has spread it over devices.
+        """
+        if getattr(self.model, "hf_device_map", None):
+            raise ValueError("device: the model was loaded with a device_map and stays where that put it.")
+        self.model.to(device)  # type: ignore[arg-type]
+        self.__dict__.pop("engine", None)
+
+    @cached_property
+    def task(self) -> Task:
+        """How this model reads inputs and targets."""
+        options = TaskOptions(
+            Granularity.parse(self.granularity), self.attribute_target, self.attribute_template, self.generation_args
+        )
+        return make_task(self.model, self.tokenizer, options)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the model."""
+        pad = self.tokenizer.pad_token_id
+        return Engine(
+            self.task.forward,
+            self._resolved_score(),
+            self._resolved_replacement(),
+            self.batch_size,
+            independent_labels=self.task.independent_labels,
+            pad_id=0 if pad is None else pad,
+        )
+
+    @property
+    def pooling(self) -> GranularityAggregationStrategy:
+        """How token scores become element scores."""
+        if self.granularity_aggregation_strategy is None:
+            return self.default_pooling
+        return GranularityAggregationStrategy.parse(self.granularity_aggregation_strategy)
+
+    # -- for methods -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def attribute(self, example: Example) -> Program:
+        """A generator: yields requests to the engine, is sent their answers, returns an `Explanation`."""
+
+    def _resolved_score(self) -> Score:
+        if self.score is not None and self.inference_mode is not None:
+            raise ValueError("score and inference_mode mean the same; give one of them.")
+        chosen = self.score if self.score is not None else self.inference_mode
+        return get_score(self.task.default_score if chosen is None else chosen)
+
+    def _resolved_replacement(self) -> Replacement:
+        return get_replacement(getattr(self, "replacement", "zero"), self.tokenizer, self.seed)
+
+    # -- results ---------------------------------------------------------------------------------------------------
+
+    def _with_generation_args(self, generation_args: dict[str, Any]) -> AttributionExplainer:
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
+        return type(self)(**{**values, "device": None, "generation_args": {**self.generation_args, **generation_args}})
+
+    def _outputs(self, examples: list[Example]) -> list[AttributionOutput]:
+        found = self.engine.run([self.attribute(example) for example in examples])
+        return [self._output(e, result, passes) for e, (result, passes) in zip(examples, found, strict=True)]
+
+    def _output(self, example: Example, found: Explanation, passes: Passes) -> AttributionOutput:
+        additive = self.engine.score.additive
+        rows = pool_targets(found.attributions, example.groups, additive=additive)
+        target_scores = pool_targets(found.target_scores, example.groups, additive=additive)
+        baseline = gap = None
+        if found.baseline_scores is not None:
+            baseline = pool_targets(found.baseline_scores, example.groups, additive=additive)
+            if found.is_complete:
+                gap = (rows.sum(1) - (target_scores - baseline)).float()
+        errors = found.standard_errors
+        if errors is not None:
+            errors = pool_targets(errors.square(), example.groups, additive=additive).sqrt()
+        return AttributionOutput(
+            attributions=_spread(rows, example),
+            example=example,
+            task=self.task.kind,
+            method=type(self).__name__,
+            settings=self.settings,
+            score=self.engine.score.name,
+            granularity=Granularity.parse(self.granularity),
+            target_scores=target_scores.float(),
+            baseline_scores=None if baseline is None else baseline.float(),
+            completeness_gap=gap,
+            standard_errors=None if errors is None else _spread(errors, example),
+            n_forward=passes.forward,
+            n_backward=passes.backward,
+            model_name=str(getattr(self.task.model.config, "_name_or_path", "") or type(self.task.model).__name__),
+            model_revision=getattr(self.task.model.config, "_commit_hash", None),
+            diagnostics={
+                name: pool_targets(value, example.groups, additive=False).tolist() if isinstance(value, Tensor) else value
+                for name, value in found.diagnostics.items()
+            },
+            versions=_versions(),
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The hyper-parameters, as JSON can hold them."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in _COMMON}
+        values["score"] = self.engine.score.name
+        values["granularity_aggregation_strategy"] = self.pooling.value
+        if "replacement" in values:
+            values["replacement"] = self.engine.replacement.name
+        return {name: _plain(value) for name, value in values.items()}
+
+
+def as_inputs(model_inputs: Any) -> tuple[Iterable[RawInput], bool]:
+    """Inputs to iterate over, and whether there was just one."""
+    if isinstance(model_inputs, str) or is_chat(model_inputs) or _is_pair(model_inputs):
+        return [model_inputs], True
+    if hasattr(model_inputs, "input_ids") or (isinstance(model_inputs, dict) and "input_ids" in model_inputs):
+        return _encoded_rows(model_inputs), False
+    if isinstance(model_inputs, dict):
+        return [model_inputs], True
+    if hasattr(model_inputs, "column_names") and hasattr(model_inputs, "features"):
+        return _text_column(model_inputs), False
+    if isinstance(model_inputs, (list, tuple)):
+        rows = [row for item in model_inputs for row in (_encoded_rows(item) if hasattr(item, "input_ids") else [item])]
+        return rows, False
+    if isinstance(model_inputs, Iterable):
+        return model_inputs, False
+    raise InvalidInputError(
+        f"model_inputs: cannot explain a {type(model_inputs).__name__}. Accepted: a string, a (text, text_pair) tuple, "
+        "chat messages, a BatchEncoding, or a list, generator or dataset of these."
+    )
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, str) for part in value)
+
+
+def _encoded_rows(encoded: Any) -> list[dict[str, Any]]:
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    found = {name: encoded[name] for name in names if name in encoded}
+    if isinstance(found["input_ids"], (list, tuple)) and found["input_ids"] and not isinstance(found["input_ids"][0], int):
+        return [{name: value[i] for name, value in found.items()} for i in range(len(found["input_ids"]))]
+    tensors = {name: torch.as_tensor(value) for name, value in found.items()}
+    if tensors["input_ids"].ndim == 1:
+        return [tensors]
+    return [{name: value[i] for name, value in tensors.items()} for i in range(len(tensors["input_ids"]))]
+
+
+def _text_column(dataset: Any) -> Iterable[str]:
+    columns = list(dataset.column_names or [])
+    if "text" not in columns:
+        raise InvalidInputError(
+            f"model_inputs: the dataset has no column 'text'; it has {columns}. Pass one of them: dataset[\"{(columns or ['text'])[0]}\"]."
+        )
+    return (row["text"] for row in dataset)
+
+
+def _spread(rows: Tensor, example: Example) -> Tensor:
+    """Players' columns to all elements', NaN where nothing can be attributed."""
+    values = torch.full((len(rows), len(example.elements)), torch.nan)
+    values[:, example.players] = rows.float()
+    return values.masked_fill(~example.attributable, torch.nan)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value if isinstance(value.value, (str, int, float)) else value.name.lower()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Tensor):
+        return f"tensor {tuple(value.shape)}"
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(getattr(value, "name", getattr(value, "__name__", type(value).__name__)))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("hf-interpreto", "transformers", "torch"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _concrete(cls: type[AttributionExplainer]) -> Iterator[type[AttributionExplainer]]:
+    for child in cls.__subclasses__():
+        if not inspect.isabstract(child):
+            yield child
+        yield from _concrete(child)
+
+
+def list_methods() -> dict[str, type[AttributionExplainer]]:
+    """All concrete methods, the library's and those defined in user code, by name."""
+    return {method_name(cls): cls for cls in _concrete(AttributionExplainer)}
+
+
+def method_name(cls: type[AttributionExplainer]) -> str:
+    """`KernelShap` -> "kernel_shap"."""
+    name = cls.__name__.replace("InputxGradient", "InputXGradient")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def find_method(method: str | type[AttributionExplainer]) -> type[AttributionExplainer]:
+    """A method by name, in any spelling ("kernel_shap", "KernelShap", "kernelshap"), or the class itself.
+
+    Raises:
+        UnknownNameError: no method has this name.
+    """
+    if isinstance(method, type):
+        if issubclass(method, AttributionExplainer) and not inspect.isabstract(method):
+            return method
+        raise UnknownNameError("attribution method", method.__name__, list_methods())
+    known = list_methods()
+    wanted = re.sub(r"[^a-z0-9]", "", str(method).lower())
+    for name, cls in known.items():
+        if name.replace("_", "") == wanted:
+            return cls
+    raise UnknownNameError("attribution method", method, known)
