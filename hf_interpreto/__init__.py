@@ -1,7 +1,7 @@
 """Explain any Hugging Face text model, by its inputs or by its concepts, with the calls people already know.
 
-Importing the package registers the `explain-...` tasks of `transformers.pipeline`. Everything else is loaded when it is
-first used, so that the import costs little more than that of transformers.
+Importing the package registers the `explain-...` tasks of `transformers.pipeline`. Everything else is loaded when it
+is first used, so that the import costs little more than that of transformers.
 """
 
 from __future__ import annotations
@@ -14,23 +14,46 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "hf_interpreto.attributions": (
-        "AttributionExplainer", "AttributionOutput", "GradientExplainer", "GradientShap", "InferenceModes",
-        "InputxGradient", "IntegratedGradients", "KernelShap", "Lime", "Occlusion", "PerturbationExplainer", "Saliency",
-        "SmoothGrad", "Sobol", "SquareGrad", "VarGrad", "find_method", "list_methods", "list_step_functions",
+        "AttributionExplainer",
+        "AttributionOutput",
+        "GradientExplainer",
+        "GradientShap",
+        "InferenceModes",
+        "InputxGradient",
+        "IntegratedGradients",
+        "KernelShap",
+        "Lime",
+        "Occlusion",
+        "PerturbationExplainer",
+        "Saliency",
+        "SmoothGrad",
+        "Sobol",
+        "SquareGrad",
+        "VarGrad",
+        "find_method",
+        "list_methods",
+        "list_step_functions",
         "register_step_function",
     ),
-    "hf_interpreto.granularity": ("Granularity", "GranularityAggregationStrategy"),
+    "hf_interpreto.granularity": (
+        "Granularity",
+        "GranularityAggregationStrategy",
+    ),
     "hf_interpreto.mixins": (
-        "ExplainableMixin", "ExplainableModelForCausalLM", "ExplainableModelForMaskedLM",
-        "ExplainableModelForSeq2SeqLM", "ExplainableModelForSequenceClassification",
-        "ExplainableModelForTokenClassification", "make_explainable",
+        "ExplainableMixin",
+        "ExplainableModelForCausalLM",
+        "ExplainableModelForMaskedLM",
+        "ExplainableModelForSeq2SeqLM",
+        "ExplainableModelForSequenceClassification",
+        "ExplainableModelForTokenClassification",
+        "make_explainable",
     ),
     "hf_interpreto.visualizations": ("plot_attributions",),
-}  # fmt: skip
+}
 _LAZY = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
-__all__ = [*_LAZY, "__version__", "get_version"]  # noqa: PLE0604
+__all__ = [*_LAZY, "__version__", "get_version"]
 
 
 def get_version() -> str:

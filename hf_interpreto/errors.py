@@ -16,7 +16,9 @@ class UnknownNameError(ValueError):
         if near:
             hint = f"; did you mean {next(name for name in names if name.lower() == near[0])!r}?"
         shown = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
-        super().__init__(f"unknown {kind} {got!r}{hint} Known: {shown}" if hint else f"unknown {kind} {got!r}. Known: {shown}")
+        super().__init__(
+            f"unknown {kind} {got!r}{hint} Known: {shown}" if hint else f"unknown {kind} {got!r}. Known: {shown}"
+        )
 
 
 class InvalidInputError(ValueError):

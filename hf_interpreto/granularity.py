@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from hf_interpreto.text import part_sentence_spans, sentence_spans, trim, word_s
 from hf_interpreto.typing import Span
 
 
-class Granularity(str, Enum):
+class Granularity(StrEnum):
     """The unit of an explanation.
 
     `ALL_TOKENS` counts special tokens too; every other granularity leaves them out and never perturbs them.
@@ -39,7 +39,7 @@ class Granularity(str, Enum):
         return self.value
 
 
-class GranularityAggregationStrategy(str, Enum):
+class GranularityAggregationStrategy(StrEnum):
     """How the scores of several tokens become the score of their element."""
 
     MEAN = "mean"
@@ -136,7 +136,8 @@ def find_elements(
         return _token_elements(granularity, text, spans, special, tokens)
     if any(span is None and not is_special for span, is_special in zip(spans, special, strict=True)):
         raise TokenizerError(
-            f"granularity={granularity.value!r} needs to know which characters each token covers, and a slow tokenizer "
+            f"granularity={granularity.value!r} needs to know which characters each token covers, and a slow "
+            f"tokenizer "
             "cannot tell. Load the fast one (AutoTokenizer.from_pretrained(..., use_fast=True)), or use "
             "granularity='token'."
         )

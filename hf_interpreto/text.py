@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import regex
 
 from hf_interpreto.typing import Span
@@ -60,5 +62,5 @@ def _split(text: str, ending: regex.Pattern[str]) -> list[Span]:
         if not (match.group().rstrip("\"'”’)]") == "." and _ABBREVIATION.search(text[: match.start() + 1]))
     ]
     bounds = [0, *ends, len(text)]
-    spans = [trim(text, span) for span in zip(bounds, bounds[1:], strict=False)]
+    spans = [trim(text, span) for span in itertools.pairwise(bounds)]
     return [(start, end) for start, end in spans if text[start:end].strip()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 Span = tuple[int, int]
 """First character and the one after the last."""
@@ -11,7 +11,7 @@ ChatMessage = dict[str, str]
 """`{"role": ..., "content": ...}`"""
 
 
-class ModelTask(str, Enum):
+class ModelTask(StrEnum):
     """What a model does with a text; the values are the names that transformers gives its pipelines."""
 
     TEXT_CLASSIFICATION = "text-classification"

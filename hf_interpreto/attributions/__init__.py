@@ -1,7 +1,14 @@
 """Attribution: how much each element of the input speaks for each target."""
 
 from hf_interpreto.attributions.base import AttributionExplainer, find_method, list_methods, method_name
-from hf_interpreto.attributions.gradients import GradientExplainer, Moments, NoisyGradientExplainer, Origin, Points, Reduction
+from hf_interpreto.attributions.gradients import (
+    GradientExplainer,
+    Moments,
+    NoisyGradientExplainer,
+    Origin,
+    Points,
+    Reduction,
+)
 from hf_interpreto.attributions.methods.gradient_shap import GradientShap
 from hf_interpreto.attributions.methods.inputx_gradient import InputxGradient
 from hf_interpreto.attributions.methods.integrated_gradients import IntegratedGradients

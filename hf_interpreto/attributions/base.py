@@ -29,7 +29,6 @@ from hf_interpreto.model_wrapping.requests import Passes, Program
 from hf_interpreto.model_wrapping.scores import InferenceModes, Score, get_score
 from hf_interpreto.model_wrapping.targets import per_input
 from hf_interpreto.model_wrapping.tasks import Task, TaskOptions
-from hf_interpreto.typing import ModelTask
 
 _WINDOW = 64  # inputs that are explained together
 
@@ -70,9 +69,11 @@ class AttributionExplainer(ABC):
         tokenizer: the model's. It is never changed.
         batch_size: rows per pass of the model, or "auto" for a budget of tokens that shrinks when memory runs out.
             Results do not depend on it.
-        granularity: the unit that is scored: "word", "token", "all_tokens" (specials too), "sentence", "part_sentence".
-        granularity_aggregation_strategy: how token scores become element scores, for methods that score tokens: "mean",
-            "max", "min", "sum", "signed_max", "first", "last". None: the method's own ("sum" where scores add up).
+        granularity: the unit that is scored: "word", "token", "all_tokens" (specials too), "sentence",
+            "part_sentence".
+        granularity_aggregation_strategy: how token scores become element scores, in methods that score tokens:
+            "mean", "max", "min", "sum", "signed_max", "first", "last". None: the method's own ("sum" where
+            scores add up).
         device: where to move the model first; None leaves it where it is.
         inference_mode: the score, by the names "logits", "softmax", "log_softmax", or a function of logits.
         score: what is explained: "logit", "probability", "logprob", "log_odds", "margin", or a registered one. None:
@@ -125,9 +126,9 @@ class AttributionExplainer(ABC):
 
         Args:
             model_inputs: a string, a (text, text_pair) tuple, chat messages, a BatchEncoding, or an iterable of these.
-            targets: what to explain; None is what the model predicts or generates. Classifiers: class ids, label names,
-                a tensor `(n,)` or `(n, t)`, or a list of several per input. Generators: the continuation as text or
-                token ids, or a list of several per input.
+            targets: what to explain; None is what the model predicts or generates. Classifiers: class ids, label
+                names, a tensor `(n,)` or `(n, t)`, or a list of several per input. Generators: the continuation as
+                text or token ids, or a list of several per input.
             **generation_args: for `model.generate`, where no target is given.
 
         Raises:
@@ -143,7 +144,9 @@ class AttributionExplainer(ABC):
             if not items:
                 raise InvalidInputError("model_inputs: got an empty list; there is nothing to explain.")
             examples = self.task.examples(items, list(islice(per_input(targets, len(items)), len(items))), self.engine)
-            return [out for start in range(0, len(examples), _WINDOW) for out in self._outputs(examples[start:][:_WINDOW])]
+            return [
+                out for start in range(0, len(examples), _WINDOW) for out in self._outputs(examples[start:][:_WINDOW])
+            ]
         return list(self.stream(inputs, targets))
 
     def explain(
@@ -253,7 +256,9 @@ class AttributionExplainer(ABC):
             model_name=str(getattr(self.task.model.config, "_name_or_path", "") or type(self.task.model).__name__),
             model_revision=getattr(self.task.model.config, "_commit_hash", None),
             diagnostics={
-                name: pool_targets(value, example.groups, additive=False).tolist() if isinstance(value, Tensor) else value
+                name: pool_targets(value, example.groups, additive=False).tolist()
+                if isinstance(value, Tensor)
+                else value
                 for name, value in found.diagnostics.items()
             },
             versions=_versions(),
@@ -281,12 +286,15 @@ def as_inputs(model_inputs: Any) -> tuple[Iterable[RawInput], bool]:
     if hasattr(model_inputs, "column_names") and hasattr(model_inputs, "features"):
         return _text_column(model_inputs), False
     if isinstance(model_inputs, (list, tuple)):
-        rows = [row for item in model_inputs for row in (_encoded_rows(item) if hasattr(item, "input_ids") else [item])]
+        rows = [
+            row for item in model_inputs for row in (_encoded_rows(item) if hasattr(item, "input_ids") else [item])
+        ]
         return rows, False
     if isinstance(model_inputs, Iterable):
         return model_inputs, False
     raise InvalidInputError(
-        f"model_inputs: cannot explain a {type(model_inputs).__name__}. Accepted: a string, a (text, text_pair) tuple, "
+        f"model_inputs: cannot explain a {type(model_inputs).__name__}. Accepted: a string, a (text, "
+        f"text_pair) tuple, "
         "chat messages, a BatchEncoding, or a list, generator or dataset of these."
     )
 
@@ -298,7 +306,11 @@ def _is_pair(value: Any) -> bool:
 def _encoded_rows(encoded: Any) -> list[dict[str, Any]]:
     names = ("input_ids", "attention_mask", "token_type_ids")
     found = {name: encoded[name] for name in names if name in encoded}
-    if isinstance(found["input_ids"], (list, tuple)) and found["input_ids"] and not isinstance(found["input_ids"][0], int):
+    if (
+        isinstance(found["input_ids"], (list, tuple))
+        and found["input_ids"]
+        and not isinstance(found["input_ids"][0], int)
+    ):
         return [{name: value[i] for name, value in found.items()} for i in range(len(found["input_ids"]))]
     tensors = {name: torch.as_tensor(value) for name, value in found.items()}
     if tensors["input_ids"].ndim == 1:
@@ -310,7 +322,8 @@ def _text_column(dataset: Any) -> Iterable[str]:
     columns = list(dataset.column_names or [])
     if "text" not in columns:
         raise InvalidInputError(
-            f"model_inputs: the dataset has no column 'text'; it has {columns}. Pass one of them: dataset[\"{(columns or ['text'])[0]}\"]."
+            f"model_inputs: the dataset has no column 'text'; it has {columns}. Pass one of them: "
+            f'dataset["{(columns or ["text"])[0]}"].'
         )
     return (row["text"] for row in dataset)
 
@@ -353,7 +366,7 @@ def _concrete(cls: type[AttributionExplainer]) -> Iterator[type[AttributionExpla
 
 def list_methods() -> dict[str, type[AttributionExplainer]]:
     """All concrete methods, the library's and those defined in user code, by name."""
-    return {method_name(cls): cls for cls in _concrete(AttributionExplainer)}
+    return {method_name(cls): cls for cls in _concrete(AttributionExplainer)}  # type: ignore[type-abstract]
 
 
 def method_name(cls: type[AttributionExplainer]) -> str:
@@ -372,7 +385,7 @@ def find_method(method: str | type[AttributionExplainer]) -> type[AttributionExp
         if issubclass(method, AttributionExplainer) and not inspect.isabstract(method):
             return method
         raise UnknownNameError("attribution method", method.__name__, list_methods())
-    known = list_methods()
+    known: dict[str, Any] = list_methods()
     wanted = re.sub(r"[^a-z0-9]", "", str(method).lower())
     for name, cls in known.items():
         if name.replace("_", "") == wanted:

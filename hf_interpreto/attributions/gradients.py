@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any, ClassVar
 
 import torch
@@ -20,7 +20,7 @@ from hf_interpreto.model_wrapping.requests import Gradients, GradientSums, Measu
 Baseline = Tensor | float | int | str | None
 
 
-class Reduction(str, Enum):
+class Reduction(StrEnum):
     """How the numbers along the embedding's width become one."""
 
     SUM = "sum"
@@ -268,7 +268,8 @@ class NoisyGradientExplainer(GradientExplainer):
         super().__post_init__()
         if self.n_perturbations < 1 or self.noise_std < 0:
             raise ValueError(
-                f"n_perturbations={self.n_perturbations}, noise_std={self.noise_std}: expected at least 1, and at least 0."
+                f"n_perturbations={self.n_perturbations}, noise_std={self.noise_std}: expected at least 1, and "
+                f"at least 0."
             )
 
     @abstractmethod

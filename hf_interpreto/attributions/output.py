@@ -39,7 +39,8 @@ class AttributionOutput:
         target_scores: `(t,)` f(x), the score of the whole input.
         baseline_scores: `(t,)` f(baseline), where the method has a baseline.
         completeness_gap: `(t,)` sum of all attributions minus (f(x) - f(baseline)), where that should be zero. For a
-            generated word of several tokens it counts what its first tokens say of its later ones, which no column shows.
+            generated word of several tokens it counts what its first tokens say of its later ones, which no column
+            shows.
         standard_errors: `(t, g)` sampling error of each score, where the method samples.
         n_forward: sequences that went forward through the model for this input.
         n_backward: sequences that went backward.
@@ -147,7 +148,7 @@ class AttributionOutput:
         return [(elements[i], float(scores[i])) for i in order[:k] if math.isfinite(float(ranked[i]))]
 
     def diff(self, other: AttributionOutput) -> AttributionOutput:
-        """This output minus another of the same elements and targets: two models, two methods, two prompts of one form.
+        """This output minus another of the same elements and targets: two models, two methods, two such prompts.
 
         Raises:
             ValueError: the elements or the number of targets differ.
@@ -230,7 +231,9 @@ class AttributionOutput:
         if data.get("format") != "hf-interpreto/attribution":
             raise ValueError("this is not an attribution saved by hf_interpreto: its 'format' is missing.")
         if int(data["format_version"]) > FORMAT_VERSION:
-            raise ValueError(f"format_version {data['format_version']} is newer than {FORMAT_VERSION}; upgrade hf-interpreto.")
+            raise ValueError(
+                f"format_version {data['format_version']} is newer than {FORMAT_VERSION}; upgrade hf-interpreto."
+            )
         try:
             output = cls(
                 attributions=_to_tensor(data["attributions"]),  # type: ignore[arg-type]
@@ -244,7 +247,9 @@ class AttributionOutput:
             raise ValueError(f"this saved attribution is damaged: {error}") from error
         shape = (len(output.targets), len(output.elements))
         if tuple(output.attributions.shape) != shape:
-            raise ValueError(f"this saved attribution is damaged: {tuple(output.attributions.shape)} scores for {shape}.")
+            raise ValueError(
+                f"this saved attribution is damaged: {tuple(output.attributions.shape)} scores for {shape}."
+            )
         return output
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -259,7 +264,7 @@ class AttributionOutput:
     # -- showing ---------------------------------------------------------------------------------------------------
 
     def to_html(self, path: str | os.PathLike[str] | None = None, **options: Any) -> str:
-        """A self-contained interactive page; also written to `path` if there is one. Options as `plot_attributions`."""
+        """A self-contained interactive page, written to `path` if there is one. Options as `plot_attributions`."""
         from hf_interpreto.visualizations import attribution_page
 
         page = attribution_page(self, **options)
@@ -331,13 +336,14 @@ class AttributionOutput:
             groups=renumbered,
             logits=None,
         )
-        tensors = {name: _take(getattr(self, name), indices) for name in ("attributions", *_TENSORS)}
+        tensors: dict[str, Any] = {name: _take(getattr(self, name), indices) for name in ("attributions", *_TENSORS)}
         return replace(self, example=part, **tensors)
 
 
 _TENSORS = ("target_scores", "baseline_scores", "completeness_gap", "standard_errors")
 _PLAIN = (
-    "method", "settings", "score", "n_forward", "n_backward", "model_name", "model_revision", "diagnostics", "versions",
+    "method", "settings", "score", "n_forward", "n_backward", "model_name", "model_revision",
+    "diagnostics", "versions",
 )  # fmt: skip
 
 

@@ -22,7 +22,8 @@ Aggregate = Callable[[Tensor, Tensor], Explanation]
 class PerturbationExplainer(AttributionExplainer):
     """Base of methods that need only forward passes.
 
-    A method is `masks(g) -> (p, g)`, where True keeps an element, and `aggregate(scores (p, t), masks) -> Explanation`.
+    A method is `masks(g) -> (p, g)`, where True keeps an element, and `aggregate(scores (p, t), masks) ->
+    Explanation`.
 
     Args:
         replacement: what stands for an element that is taken away: "mask", "unk", "pad", "eos", "bos" token or a token
@@ -33,7 +34,7 @@ class PerturbationExplainer(AttributionExplainer):
     replacement: Replacement | str | int = "auto"
 
     joint: ClassVar[bool] = False
-    """Whether elements are estimated together, so that those that cannot matter for a target must be left out first."""
+    """Whether elements are estimated together, so that those that cannot matter must be left out first."""
 
     @abstractmethod
     def masks(self, g: int) -> Tensor:

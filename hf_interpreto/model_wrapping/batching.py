@@ -45,7 +45,9 @@ class Batcher:
     """
 
     def __init__(self, batch_size: int | str, device: torch.device) -> None:
-        if batch_size != "auto" and (not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1):
+        if batch_size != "auto" and (
+            not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1
+        ):
             raise ValueError(f"batch_size={batch_size!r}: expected 'auto' or a positive integer.")
         self.rows = batch_size if isinstance(batch_size, int) else None
         on_cpu = device.type == "cpu"

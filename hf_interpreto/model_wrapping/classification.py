@@ -29,7 +29,7 @@ class SequenceClassification(Task):
         """One example an input."""
         config = self.model.config
         label2id = {str(name): int(index) for name, index in (config.label2id or {}).items()}
-        chosen = [None if t is None else class_ids(t, label2id, config.num_labels) for t in targets]
+        chosen = [None if t is None else class_ids(t, label2id, int(config.num_labels or 0)) for t in targets]
         examples = [self._example(self.encode(item)) for item in inputs]
         unknown = [example for example, ids in zip(examples, chosen, strict=True) if ids is None]
         if unknown:
@@ -65,7 +65,7 @@ class SequenceClassification(Task):
             assert example.logits is not None
             ids = self._predicted(example.logits[0])
             example.logits = example.logits[:1].expand(len(ids), -1)
-        names = self.model.config.id2label or {}
+        names: dict[Any, str] = dict(self.model.config.id2label or {})
         example.target_ids = torch.tensor(ids, dtype=torch.long)
         example.positions = example.positions[:1].expand(len(ids))
         example.groups = [[index] for index in range(len(ids))]

@@ -91,11 +91,12 @@ class TextEncoder:
         if isinstance(item, tuple) and len(item) == 2 and all(isinstance(part, str) for part in item):
             return self.text(*item)
         if is_chat(item):
-            return self.chat(item)
+            return self.chat(list(item))  # type: ignore[arg-type]
         if isinstance(item, Mapping) or hasattr(item, "input_ids"):
             return self._mapping(item)
         raise InvalidInputError(
-            f"model_inputs: cannot explain a {type(item).__name__}. Accepted: a string, a (text, text_pair) tuple, chat "
+            f"model_inputs: cannot explain a {type(item).__name__}. Accepted: a string, a (text, text_pair) "
+            f"tuple, chat "
             'messages [{"role": ..., "content": ...}], {"text": ..., "text_pair": ...}, a BatchEncoding, or a list, '
             "generator or dataset of these."
         )
@@ -108,7 +109,8 @@ class TextEncoder:
         length = len(encoded["input_ids"])
         if self.max_length is not None and length > self.max_length:
             warnings.warn(
-                f"An input of {length} tokens was cut to the {self.max_length} that the model can read; the rest is not "
+                f"An input of {length} tokens was cut to the {self.max_length} that the model can read; the rest "
+                f"is not "
                 "explained. Split the text to explain all of it.",
                 TruncationWarning,
                 stacklevel=2,
@@ -127,7 +129,9 @@ class TextEncoder:
                 "model_inputs: got chat messages, but the tokenizer has no chat template. Pass a string, or set "
                 "tokenizer.chat_template."
             )
-        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
+        text = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt
+        )
         encoded = self.text(str(text), special=False)
         if self.attribute_template:
             return encoded
@@ -179,8 +183,8 @@ class TextEncoder:
     def continuation(self, prompt: Encoding, target: str) -> tuple[Encoding, int]:
         """Prompt and target text as one encoding, and the position of the target's first token.
 
-        The whole is tokenised at once where that leaves the prompt's own tokens as they are (white space at its end may
-        move to the target's first token, as in running text); otherwise the two are tokenised apart.
+        The whole is tokenised at once where that leaves the prompt's own tokens as they are (white space at its end
+        may move to the target's first token, as in running text); otherwise the two are tokenised apart.
         """
         gap = "" if not needs_space(prompt.text, target) else " "
         text = prompt.text + gap + target
@@ -188,9 +192,7 @@ class TextEncoder:
             whole = self._joint(prompt, text)
             if whole is not None:
                 return whole
-        encoded = self.tokenizer(
-            gap + target, add_special_tokens=False, return_offsets_mapping=self.tokenizer.is_fast
-        )
+        encoded = self.tokenizer(gap + target, add_special_tokens=False, return_offsets_mapping=self.tokenizer.is_fast)
         ids = torch.cat([prompt.ids, torch.tensor(encoded["input_ids"], dtype=torch.long)])
         offsets = encoded.get("offset_mapping") or [None] * len(encoded["input_ids"])
         shift = len(prompt.text)
@@ -221,9 +223,7 @@ class TextEncoder:
     def _has_suffix(prompt: Encoding) -> bool:
         return bool(prompt.spans) and prompt.spans[-1] is None
 
-    def _tokenize(
-        self, text: str, pair: str | None, special: bool, max_length: int | None = None
-    ) -> BatchEncoding:
+    def _tokenize(self, text: str, pair: str | None, special: bool, max_length: int | None = None) -> BatchEncoding:
         fast = self.tokenizer.is_fast
         limit: dict[str, Any] = {"truncation": True, "max_length": max_length} if max_length is not None else {}
         return self.tokenizer(
@@ -263,8 +263,9 @@ class TextEncoder:
 
     def _mapping(self, item: Any) -> Encoding:
         get = item.get if isinstance(item, Mapping) else lambda name: getattr(item, name, None)
-        if isinstance(get("text"), str):
-            return self.text(get("text"), get("text_pair"))
+        text = get("text")
+        if isinstance(text, str):
+            return self.text(text, get("text_pair"))
         ids = get("input_ids")
         if ids is None:
             raise InvalidInputError(
@@ -278,7 +279,9 @@ class TextEncoder:
         types = get("token_type_ids")
         extras = {} if types is None else {"token_type_ids": torch.as_tensor(types).reshape(-1)[kept]}
         if not kept.any():
-            raise InvalidInputError("model_inputs: got a BatchEncoding row with no token that counts; nothing to explain.")
+            raise InvalidInputError(
+                "model_inputs: got a BatchEncoding row with no token that counts; nothing to explain."
+            )
         return self.ids(ids[kept], extras)
 
     def _decode(self, ids: list[int], special: list[bool], context: str) -> tuple[str, list[Span | None]]:

@@ -32,8 +32,8 @@ class Target:
 class Example:
     """One input, tokenised, with its targets.
 
-    An encoder-decoder's two inputs stand one after the other on one token axis. A row of the explanation is one target,
-    or several token targets that make up a word (`groups`).
+    An encoder-decoder's two inputs stand one after the other on one token axis. A row of the explanation is one
+    target, or several token targets that make up a word (`groups`).
 
     Attributes:
         ids: `(l,)` token ids of everything shown; the model reads the first `n_input`.

@@ -128,7 +128,8 @@ class Forward:
             self._edit_embeddings(batch.streams, stack)
             if self.reads_last_token:
                 hidden = self.model.base_model(**self._inputs(batch.streams))[0]
-                return Logits(self.model.score(_at(hidden, batch.read)))
+                head: Any = self.model.score
+                return Logits(head(_at(hidden, batch.read)))
             if self.task is ModelTask.TEXT_CLASSIFICATION:
                 logits = self.model(**self._inputs(batch.streams)).logits
                 return Logits(logits[:, None, :].expand(-1, batch.read.shape[1], -1))
@@ -189,7 +190,7 @@ class Forward:
         ]
 
     def _pools_last_token(self) -> bool:
-        """Decoders that classify read the last token; told from ids in the model, which replaced tokens would mislead."""
+        """Whether it is a decoder, which reads the last token and finds it by ids that replacement would change."""
         return (
             self.task is ModelTask.TEXT_CLASSIFICATION
             and isinstance(getattr(self.model, "score", None), nn.Linear)

@@ -31,7 +31,7 @@ class TextGeneration(Task):
         """One example for each target of each input."""
         prompts = [self.encode_source(item) for item in inputs]
         entries = [self._entries(target) for target in targets]
-        waiting = [index for index, found in enumerate(entries) if found == [None]]
+        waiting = [index for index, target in enumerate(targets) if target is None]
         if waiting:
             generated = self._generate([prompts[index] for index in waiting], engine)
             for index, ids in zip(waiting, generated, strict=True):
@@ -50,11 +50,11 @@ class TextGeneration(Task):
         """The new token ids in a row that `model.generate` returned."""
         raise NotImplementedError
 
-    def _entries(self, target: Any) -> list[str | Tensor | None]:
-        """The targets of one input: None, texts, or token ids."""
+    def _entries(self, target: Any) -> list[str | Tensor]:
+        """The targets of one input, texts or token ids; none yet where the model is to write them."""
         check_present(target)
         if target is None:
-            return [None]
+            return []
         if isinstance(target, str):
             return [self._text(target)]
         if isinstance(target, Tensor):
@@ -74,7 +74,9 @@ class TextGeneration(Task):
 
     def _ids(self, target: Tensor) -> Tensor:
         if target.numel() == 0 or target.is_floating_point():
-            raise InvalidTargetError(f"targets: expected token ids, got a tensor {tuple(target.shape)} of {target.dtype}.")
+            raise InvalidTargetError(
+                f"targets: expected token ids, got a tensor {tuple(target.shape)} of {target.dtype}."
+            )
         size = int(self.model.config.get_text_config().vocab_size)
         if int(target.min()) < 0 or int(target.max()) >= size:
             raise InvalidTargetError(f"targets: token ids go from 0 to {size - 1}, got up to {int(target.max())}.")
@@ -88,12 +90,13 @@ class TextGeneration(Task):
         found: list[Tensor] = [torch.empty(0)] * len(prompts)
         arguments = self._generation_arguments()
         rows = engine.batch_size if isinstance(engine.batch_size, int) else 32
+        generate: Any = self.model.generate
         with engine.session(), torch.no_grad():
             for members in groups.values():
                 for start in range(0, len(members), rows):
                     chunk = members[start : start + rows]
                     ids = torch.stack([prompts[index].ids for index in chunk]).to(self.forward.device)
-                    output = self.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **arguments)
+                    output = generate(input_ids=ids, attention_mask=torch.ones_like(ids), **arguments)
                     for index, row in zip(chunk, output.cpu(), strict=True):
                         found[index] = self._until_end(self.generated(row, prompts[index]))
         return found
@@ -122,9 +125,7 @@ class TextGeneration(Task):
             )
         return ids
 
-    def _finish(
-        self, ids: Tensor, source: list[Element], target: list[Element], text: str, **where: Any
-    ) -> Example:
+    def _finish(self, ids: Tensor, source: list[Element], target: list[Element], text: str, **where: Any) -> Example:
         """The example whose rows are the target's elements."""
         if not target:
             raise InvalidTargetError(f"targets: {text[where['source_length'] :]!r} has no tokens; nothing to explain.")
@@ -180,9 +181,7 @@ class CausalGeneration(TextGeneration):
         spans = [None if span is None else (span[0] - boundary, span[1] - boundary) for span in whole.spans[n:]]
         answer = Encoding(whole.ids[n:], whole.text[boundary:], spans, whole.special[n:])
         target_elements = [element.shifted(n, boundary) for element in self.elements(answer)]
-        return self._finish(
-            whole.ids, self.elements(prompt), target_elements, whole.text, source_length=boundary
-        )
+        return self._finish(whole.ids, self.elements(prompt), target_elements, whole.text, source_length=boundary)
 
     def generated(self, output: Tensor, source: Encoding) -> Tensor:
         """What follows the prompt."""

@@ -111,11 +111,15 @@ class Engine:
 
     def _answer(self, pending: dict[int, Request], passes: list[Passes]) -> dict[int, Any]:
         answers: dict[int, Any] = {}
-        kinds = ((Coalitions, self._coalitions), (PointScores, self._point_scores), (Gradients, self._gradients))
+        kinds: tuple[tuple[type, Any], ...] = (
+            (Coalitions, self._coalitions),
+            (PointScores, self._point_scores),
+            (Gradients, self._gradients),
+        )
         for kind, answer in kinds:
             indices = [index for index, request in pending.items() if isinstance(request, kind)]
             if indices:
-                found = answer([pending[index] for index in indices], [passes[index] for index in indices])  # type: ignore[operator]
+                found = answer([pending[index] for index in indices], [passes[index] for index in indices])
                 answers.update(zip(indices, found, strict=True))
         return answers
 
@@ -141,7 +145,9 @@ class Engine:
                 found[part.request][index] = score[:, :t].unflatten(0, (-1, draws)).mean(1)
                 passes[part.request].forward += len(score)
 
-        self.batcher.run([Cost(len(rows), *self._size(r.example, draws)) for rows, r in zip(todo, requests, strict=True)], execute)
+        self.batcher.run(
+            [Cost(len(rows), *self._size(r.example, draws)) for rows, r in zip(todo, requests, strict=True)], execute
+        )
         answers = [values[rows] for values, rows in zip(found, inverse, strict=True)]
         for request, answer in zip(requests, answers, strict=True):
             _check_finite(answer, request.example)
@@ -183,7 +189,9 @@ class Engine:
                 index = torch.arange(part.start, part.stop)
                 measured = torch.stack(
                     [
-                        request.measure(torch.cat([g[k][:, :n] for g, n in zip(towers, lengths, strict=True)], 1), index)
+                        request.measure(
+                            torch.cat([g[k][:, :n] for g, n in zip(towers, lengths, strict=True)], 1), index
+                        )
                         for towers in split[:t]
                     ]
                 )  # (t, b, ...)
@@ -240,12 +248,12 @@ def _gradients(scores: Tensor, hidden: Tensor | None, leaves: list[Tensor]) -> I
         (above,) = torch.autograd.grad(scores.sum(), hidden, retain_graph=True)
     for k in range(t):
         last = k == t - 1
-        if above is None:
+        if above is None or hidden is None:
             grads = torch.autograd.grad(scores[:, k].sum(), leaves, retain_graph=not last, allow_unused=True)
         else:
             row = torch.zeros_like(above)
             row[:, k] = above[:, k]
-            grads = torch.autograd.grad(hidden, leaves, row, retain_graph=not last, allow_unused=True)
+            grads = torch.autograd.grad([hidden], leaves, [row], retain_graph=not last, allow_unused=True)
         yield [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(grads, leaves, strict=True)]
 
 

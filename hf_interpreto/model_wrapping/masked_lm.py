@@ -19,7 +19,7 @@ from hf_interpreto.typing import ModelTask
 
 
 class MaskedLM(Task):
-    """Targets: None (the model's choice at every mask), words or token ids; with several masks, a list with one each."""
+    """Targets: None (the model's choice at every mask), words or token ids; with several masks, one for each."""
 
     kind = ModelTask.FILL_MASK
     default_score = "logprob"
@@ -74,7 +74,9 @@ class MaskedLM(Task):
         if n_masks == 1:
             return [(0, self._token(entry)) for entry in entries]
         if len(entries) not in (1, n_masks):
-            raise InvalidTargetError(f"targets: got {len(entries)} for {n_masks} masks; give one for each, or one for all.")
+            raise InvalidTargetError(
+                f"targets: got {len(entries)} for {n_masks} masks; give one for each, or one for all."
+            )
         return [(i, self._token(entries[i % len(entries)])) for i in range(n_masks)]
 
     def _token(self, entry: Any) -> int:
@@ -102,5 +104,5 @@ class MaskedLM(Task):
         example.target_ids = torch.tensor([token for _, token in pairs])
         example.groups = [[index] for index in range(len(pairs))]
         example.rows = [
-            Target(self.tokenizer.decode([token]).strip(), token, owner[masks[i]]) for i, token in pairs
+            Target(str(self.tokenizer.decode([token])).strip(), token, owner[masks[i]]) for i, token in pairs
         ]

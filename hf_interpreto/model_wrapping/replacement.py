@@ -1,4 +1,4 @@
-"""What stands where an element was taken away: another token, nothing, another embedding, or tokens drawn at random."""
+"""What stands for an element that is taken away: another token, nothing, another embedding, tokens at random."""
 
 from __future__ import annotations
 
@@ -67,9 +67,11 @@ class TokenReplacement(Replacement):
 
     @property
     def name(self) -> str:
+        """The token's name."""
         return self.label
 
     def apply(self, ids: Tensor, keep: Tensor) -> PerturbedTokens:
+        """The token in every removed place."""
         return PerturbedTokens(ids.where(keep, self.token_id), torch.ones_like(keep))
 
 
@@ -79,9 +81,11 @@ class Deletion(Replacement):
 
     @property
     def name(self) -> str:
+        """As given in the arguments."""
         return "delete"
 
     def apply(self, ids: Tensor, keep: Tensor) -> PerturbedTokens:
+        """What is kept, moved together."""
         empty = ~keep.any(1)
         kept = keep.clone()
         kept[empty, 0] = True
@@ -92,6 +96,7 @@ class Deletion(Replacement):
         return PerturbedTokens(rows, torch.arange(rows.shape[1]) < lengths[:, None], origin)
 
     def read(self, keep: Tensor, positions: Tensor) -> Tensor:
+        """Where the last kept token up to each position has gone."""
         return (keep.cumsum(1)[:, positions] - 1).clamp_min(0)
 
 
@@ -101,9 +106,11 @@ class AttentionMasking(Replacement):
 
     @property
     def name(self) -> str:
+        """As given in the arguments."""
         return "attention"
 
     def apply(self, ids: Tensor, keep: Tensor) -> PerturbedTokens:
+        """The same tokens, hidden."""
         # A causal model reads something before every target: where all that is hidden, the anchor stands first.
         hidden = ~keep[:, 0]
         rows = ids.expand(len(keep), -1).clone()
@@ -115,6 +122,7 @@ class AttentionMasking(Replacement):
         return PerturbedTokens(rows, attention)
 
     def read(self, keep: Tensor, positions: Tensor) -> Tensor:
+        """The last kept token up to each position."""
         order = torch.arange(keep.shape[1]).expand_as(keep).where(keep, 0)
         return order.cummax(1).values[:, positions]
 
@@ -127,9 +135,11 @@ class EmbeddingReplacement(Replacement):
 
     @property
     def name(self) -> str:
+        """As given in the arguments."""
         return self.kind
 
     def apply(self, ids: Tensor, keep: Tensor) -> PerturbedTokens:
+        """The same tokens; the embeddings change in the model."""
         return PerturbedTokens(ids.expand(len(keep), -1), torch.ones_like(keep), edited=~keep)
 
 
@@ -143,9 +153,11 @@ class Resampling(Replacement):
 
     @property
     def name(self) -> str:
+        """As given in the arguments."""
         return "resample"
 
     def apply(self, ids: Tensor, keep: Tensor) -> PerturbedTokens:
+        """Row `j` takes its removed tokens from background `j % draws`, the same for every coalition."""
         assert self.candidates is not None
         generator = torch.Generator().manual_seed(self.seed)
         drawn = torch.randint(len(self.candidates), (self.draws, len(ids)), generator=generator)
@@ -176,30 +188,31 @@ def get_replacement(
         if not 0 <= replacement < len(tokenizer):
             raise TokenizerError(f"replacement={replacement}: token ids go from 0 to {len(tokenizer) - 1}.")
         return TokenReplacement(anchor, replacement, f"token {replacement}")
-    match replacement:
-        case "delete":
-            return Deletion(anchor)
-        case "attention":
-            return AttentionMasking(anchor)
-        case "zero" | "mean":
-            return EmbeddingReplacement(anchor, replacement)
-        case "resample":
-            special = set(tokenizer.all_special_ids)
-            ids = [index for index in range(len(tokenizer)) if index not in special]
-            return Resampling(anchor, torch.tensor(ids), seed=seed)
-        case "auto":
-            names = ("mask", "unk", "eos", "pad", "bos")
-        case "mask" | "unk" | "pad" | "eos" | "bos":
-            names = (replacement,)
-        case _:
-            raise UnknownNameError("replacement", replacement, REPLACEMENTS)
-    found = next((name for name in names if getattr(tokenizer, f"{name}_token_id") is not None), None)
-    if found is None:
-        raise TokenizerError(
-            f"replacement={replacement!r}: the tokenizer has no {' or '.join(names)} token. Use another one of "
-            f"{', '.join(REPLACEMENTS[1:])}, or a token id."
-        )
-    return TokenReplacement(anchor, getattr(tokenizer, f"{found}_token_id"), found)
+    if replacement in ("zero", "mean"):
+        return EmbeddingReplacement(anchor, replacement)
+    if replacement == "delete":
+        return Deletion(anchor)
+    if replacement == "attention":
+        return AttentionMasking(anchor)
+    if replacement == "resample":
+        special = set(tokenizer.all_special_ids)
+        ids = [index for index in range(len(tokenizer)) if index not in special]
+        return Resampling(anchor, torch.tensor(ids), seed=seed)
+    if replacement not in REPLACEMENTS:
+        raise UnknownNameError("replacement", replacement, REPLACEMENTS)
+    return _special_token(replacement, tokenizer, anchor)
+
+
+def _special_token(name: str, tokenizer: PreTrainedTokenizerBase, anchor: int) -> TokenReplacement:
+    names = ("mask", "unk", "eos", "pad", "bos") if name == "auto" else (name,)
+    for found in names:
+        token_id = getattr(tokenizer, f"{found}_token_id")
+        if token_id is not None:
+            return TokenReplacement(anchor, token_id, found)
+    raise TokenizerError(
+        f"replacement={name!r}: the tokenizer has no {' or '.join(names)} token. Use another one of "
+        f"{', '.join(REPLACEMENTS[1:])}, or a token id."
+    )
 
 
 def _first_id(tokenizer: PreTrainedTokenizerBase, *names: str) -> int | None:

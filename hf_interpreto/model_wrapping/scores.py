@@ -1,6 +1,7 @@
 """What is explained: functions from logits and target ids to one number per target.
 
-A score is a pure function `(logits (p, t, v), target_ids (p, t)) -> (p, t)`. Add your own with `register_step_function`.
+A score is a pure function `(logits (p, t, v), target_ids (p, t)) -> (p, t)`. Add your own with
+`register_step_function`.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ _ALIASES = {"logits": "logit", "log_softmax": "logprob", "softmax": "probability
 
 
 class InferenceModes(Enum):
-    """Scores by the names of the `inference_mode` argument; each member maps logits to what the target is read from."""
+    """Scores by the names of the `inference_mode` argument; each maps logits to what the target is read from."""
 
     LOGITS = "logits"
     SOFTMAX = "softmax"
@@ -111,7 +112,8 @@ def register_step_function(
     Args:
         fn: `(logits (p, t, v), target_ids (p, t)) -> (p, t)`, differentiable if gradient methods are to explain it.
         identifier: the name for `score=`.
-        additive: whether the score of a word is the sum of its tokens' scores (as for log-probabilities) or their mean.
+        additive: whether the score of a word is the sum of its tokens' scores (as for log-probabilities) or their
+            mean.
         overwrite: whether the name may already be taken.
 
     Raises:

@@ -38,15 +38,16 @@ _SUFFIXES = {
 
 def unwrap(model: nn.Module) -> PreTrainedModel:
     """The transformers model inside what `torch.compile`, PEFT or data parallelism put around it."""
+    inner: Any = model
     while True:
-        if hasattr(model, "_orig_mod"):
-            model = model._orig_mod
-        elif hasattr(model, "get_base_model"):
-            model = model.get_base_model()
-        elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model.module
+        if hasattr(inner, "_orig_mod"):
+            inner = inner._orig_mod
+        elif hasattr(inner, "get_base_model"):
+            inner = inner.get_base_model()
+        elif isinstance(inner, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            inner = inner.module
         else:
-            return model  # type: ignore[return-value]
+            return inner
 
 
 def detect_task(model: nn.Module) -> ModelTask:
@@ -66,7 +67,8 @@ def detect_task(model: nn.Module) -> ModelTask:
             if name.endswith(suffix):
                 return task
     raise TaskMismatchError(
-        f"model: {type(model).__name__} has no head that can be explained. Load it with AutoModelForSequenceClassification, "
+        f"model: {type(model).__name__} has no head that can be explained. Load it with "
+        f"AutoModelForSequenceClassification, "
         "AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForTokenClassification or AutoModelForMaskedLM."
     )
 
@@ -135,9 +137,7 @@ class Task(ABC):
     def elements(self, encoding: Encoding) -> list[Element]:
         """The elements of one tokenised text."""
         tokens = [str(token) for token in self.tokenizer.convert_ids_to_tokens(encoding.ids.tolist())]
-        found = find_elements(
-            self.options.granularity, encoding.text, encoding.spans, encoding.special, tokens
-        )
+        found = find_elements(self.options.granularity, encoding.text, encoding.spans, encoding.special, tokens)
         if not found:
             raise InvalidInputError(
                 f"model_inputs: {encoding.text[:60]!r} has nothing to explain at granularity="
@@ -155,12 +155,13 @@ def _max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> i
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions is None or positions <= 0:
         return None
-    offset = next(
-        (
-            module.padding_idx + 1
-            for module in model.modules()
-            if hasattr(module, "create_position_ids_from_input_ids") and getattr(module, "padding_idx", None) is not None
-        ),
-        0,
-    )
-    return min(int(positions) - offset, int(min(tokenizer.model_max_length, 10**9)))
+    return min(int(positions) - _position_offset(model), int(min(tokenizer.model_max_length, 10**9)))
+
+
+def _position_offset(model: nn.Module) -> int:
+    """Positions that RoBERTa and its kin keep for padding."""
+    for module in model.modules():
+        padding = getattr(module, "padding_idx", None)
+        if isinstance(padding, int) and hasattr(module, "create_position_ids_from_input_ids"):
+            return padding + 1
+    return 0

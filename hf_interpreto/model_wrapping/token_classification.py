@@ -20,8 +20,10 @@ OUTSIDE = "O"
 
 
 class TokenClassification(Task):
-    """Targets: None (every word that is tagged other than "O"; all words if none is), a label for every word, or a
-    list of (word index, label) pairs.
+    """Targets are the labels of words.
+
+    None: every word that is tagged other than "O" (all words if none is); a label: that label at every word; a list of
+    (word index, label) pairs.
     """
 
     kind = ModelTask.TOKEN_CLASSIFICATION
@@ -44,7 +46,7 @@ class TokenClassification(Task):
         if target is None:
             return None
         label2id = {str(name): int(index) for name, index in (self.model.config.label2id or {}).items()}
-        labels = self.model.config.num_labels
+        labels = int(self.model.config.num_labels or 0)
         if isinstance(target, tuple) or not isinstance(target, list):
             target = [target]
         pairs: list[tuple[int, int]] = []

@@ -50,7 +50,8 @@ class GradientShap(GradientExplainer):
         super().__post_init__()
         if self.n_perturbations < 1 or self.noise_std < 0:
             raise ValueError(
-                f"n_perturbations={self.n_perturbations}, noise_std={self.noise_std}: expected at least 1, and at least 0."
+                f"n_perturbations={self.n_perturbations}, noise_std={self.noise_std}: expected at least 1, and "
+                f"at least 0."
             )
 
     def points(self, origin: Origin) -> Points:

@@ -165,7 +165,7 @@ class _Design:
         return (self.g - 1) / (size * (self.g - size))
 
     def _enumerable(self) -> tuple[list[int], int]:
-        """Sizes that are run whole: all, if they fit; else from the outside in, while their share of the budget does."""
+        """Sizes run whole: all, if they fit; else from the outside in, while their share of the budget does."""
         left = self.budget
         if self.g < 24 and 2**self.g - 2 <= left:
             return list(range(1, self.g)), 0

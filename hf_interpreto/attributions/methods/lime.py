@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from hf_interpreto.attributions.perturbations import PerturbationExplainer
 from hf_interpreto.errors import UnknownNameError
 
 
-class Distance(str, Enum):
+class Distance(StrEnum):
     """How far a perturbed text with `k` of `g` elements kept lies from the whole one, in [0, 1]."""
 
     COSINE = "cosine"
@@ -67,7 +67,8 @@ class Lime(PerturbationExplainer):
 
     citation = (
         "@inproceedings{ribeiro2016why, title={``Why Should I Trust You?'': Explaining the Predictions of Any "
-        "Classifier}, author={Ribeiro, Marco Tulio and Singh, Sameer and Guestrin, Carlos}, booktitle={KDD}, year={2016}}"
+        "Classifier}, author={Ribeiro, Marco Tulio and Singh, Sameer and Guestrin, Carlos}, "
+        "booktitle={KDD}, year={2016}}"
     )
     distance_functions = Distance
     joint = True

@@ -30,7 +30,8 @@ class Saliency(GradientExplainer):
     default_baseline: ClassVar[str] = "zero"
 
     citation = (
-        "@article{simonyan2013deep, title={Deep Inside Convolutional Networks: Visualising Image Classification Models "
+        "@article{simonyan2013deep, title={Deep Inside Convolutional Networks: Visualising Image "
+        "Classification Models "
         "and Saliency Maps}, author={Simonyan, Karen and Vedaldi, Andrea and Zisserman, Andrew}, "
         "journal={arXiv:1312.6034}, year={2013}}"
     )

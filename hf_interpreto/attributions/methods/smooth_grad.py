@@ -25,7 +25,8 @@ class SmoothGrad(NoisyGradientExplainer):
     """
 
     citation = (
-        "@article{smilkov2017smoothgrad, title={SmoothGrad: Removing Noise by Adding Noise}, author={Smilkov, Daniel and "
+        "@article{smilkov2017smoothgrad, title={SmoothGrad: Removing Noise by Adding Noise}, "
+        "author={Smilkov, Daniel and "
         "Thorat, Nikhil and Kim, Been and Vi{\\'e}gas, Fernanda and Wattenberg, Martin}, journal={arXiv:1706.03825}, "
         "year={2017}}"
     )

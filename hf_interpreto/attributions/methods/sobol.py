@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import torch
@@ -17,14 +17,14 @@ from hf_interpreto.errors import InvalidInputError, UnknownNameError
 _MAX_DIMENSION = 21201  # of scipy's direction numbers
 
 
-class SobolIndicesOrders(str, Enum):
+class SobolIndicesOrders(StrEnum):
     """Which index."""
 
     FIRST_ORDER = "first"
     TOTAL_ORDER = "total"
 
 
-class SequenceSamplers(str, Enum):
+class SequenceSamplers(StrEnum):
     """Which low-discrepancy sequence the design is made from."""
 
     SOBOL = "sobol"
@@ -37,9 +37,9 @@ class Sobol(PerturbationExplainer):
     r"""Sobol indices of random deletions (Fel et al., 2021, https://arxiv.org/abs/2111.04138).
 
     Each element is kept with probability 1/2. Total index by Jansen, from one scrambled sequence of `2 g` dimensions:
-    `T_i = mean (f(A) - f(C_i))^2 / (2 V)`, with `C_i` = A with column `i` from B, and V the variance of f. In [0, 1] up
-    to sampling error, unsigned: how much the element matters, alone or with others. 0 for all where f does not vary.
-    `(g + 2) n` forward passes, less those that are equal.
+    `T_i = mean (f(A) - f(C_i))^2 / (2 V)`, with `C_i` = A with column `i` from B, and V the variance of f. In [0, 1]
+    up to sampling error, unsigned: how much the element matters, alone or with others. 0 for all where f does not
+    vary. `(g + 2) n` forward passes, less those that are equal.
 
     Args:
         n_token_perturbations: `n`, rounded up to a power of two.
@@ -62,7 +62,8 @@ class Sobol(PerturbationExplainer):
 
     citation = (
         "@inproceedings{fel2021look, title={Look at the Variance! Efficient Black-box Explanations with Sobol-based "
-        "Sensitivity Analysis}, author={Fel, Thomas and Cad{\\`e}ne, R{\\'e}mi and Chalvidal, Mathieu and Cord, Matthieu "
+        "Sensitivity Analysis}, author={Fel, Thomas and Cad{\\`e}ne, R{\\'e}mi and Chalvidal, Mathieu "
+        "and Cord, Matthieu "
         "and Vigouroux, David and Serre, Thomas}, booktitle={NeurIPS}, year={2021}}"
     )
     sobol_indices_orders = SobolIndicesOrders
@@ -78,7 +79,9 @@ class Sobol(PerturbationExplainer):
     def masks(self, g: int) -> Tensor:
         """The whole input, then A, B and the g blocks C_i."""
         if 2 * g > _MAX_DIMENSION:
-            raise InvalidInputError(f"Sobol explains at most {_MAX_DIMENSION // 2} elements, got {g}. Use a coarser granularity.")
+            raise InvalidInputError(
+                f"Sobol explains at most {_MAX_DIMENSION // 2} elements, got {g}. Use a coarser granularity."
+            )
         n = 1 << (self.n_token_perturbations - 1).bit_length()
         a, b = (self._sample(n, 2 * g) >= 0.5).split(g, dim=1)
         c = a.repeat(g, 1, 1)  # (g, n, g)

@@ -29,7 +29,8 @@ class SquareGrad(NoisyGradientExplainer):
     is_linear: ClassVar[bool] = False
 
     citation = (
-        "@inproceedings{hooker2019benchmark, title={A Benchmark for Interpretability Methods in Deep Neural Networks}, "
+        "@inproceedings{hooker2019benchmark, title={A Benchmark for Interpretability Methods in Deep "
+        "Neural Networks}, "
         "author={Hooker, Sara and Erhan, Dumitru and Kindermans, Pieter-Jan and Kim, Been}, booktitle={NeurIPS}, "
         "year={2019}}"
     )

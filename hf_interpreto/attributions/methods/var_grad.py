@@ -30,8 +30,8 @@ class VarGrad(NoisyGradientExplainer):
 
     citation = (
         "@inproceedings{richter2020vargrad, title={VarGrad: A Low-Variance Gradient Estimator for Variational "
-        "Inference}, author={Richter, Lorenz and Boustati, Ayman and N{\\\"u}sken, Nikolas and Ruiz, Francisco J. R. and "
-        "Akyildiz, {\\\"O}mer Deniz}, booktitle={NeurIPS}, year={2020}}"
+        "Inference}, author={Richter, Lorenz and Boustati, Ayman and Nuesken, Nikolas and Ruiz, Francisco J. R. "
+        "and Akyildiz, Omer Deniz}, booktitle={NeurIPS}, year={2020}}"
     )
 
     def __post_init__(self) -> None:
