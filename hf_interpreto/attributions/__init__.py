@@ -1,6 +1,6 @@
 """Attribution: how much each element of the input speaks for each target."""
 
-from hf_interpreto.attributions.base import AttributionExplainer, find_method, list_methods, method_name
+from hf_interpreto.attributions.base import AttributionExplainer
 from hf_interpreto.attributions.gradients import (
     GradientExplainer,
     Moments,
@@ -22,6 +22,7 @@ from hf_interpreto.attributions.methods.square_grad import SquareGrad
 from hf_interpreto.attributions.methods.var_grad import VarGrad
 from hf_interpreto.attributions.output import AttributionOutput
 from hf_interpreto.attributions.perturbations import PerturbationExplainer
+from hf_interpreto.attributions.registry import find_method, list_methods, method_name
 from hf_interpreto.granularity import Granularity, GranularityAggregationStrategy
 from hf_interpreto.model_wrapping.scores import InferenceModes, list_step_functions, register_step_function
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
@@ -18,11 +16,12 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_interpreto.attributions.output import AttributionOutput
-from hf_interpreto.errors import InvalidInputError, UnknownNameError
+from hf_interpreto.errors import InvalidInputError
 from hf_interpreto.granularity import Granularity, GranularityAggregationStrategy
-from hf_interpreto.model_wrapping.encoding import RawInput, is_chat
+from hf_interpreto.model_wrapping.encoding import RawInput
 from hf_interpreto.model_wrapping.examples import Example, pool_targets
 from hf_interpreto.model_wrapping.inference import Engine
+from hf_interpreto.model_wrapping.inputs import as_inputs
 from hf_interpreto.model_wrapping.loading import make_task
 from hf_interpreto.model_wrapping.replacement import Replacement, get_replacement
 from hf_interpreto.model_wrapping.requests import Passes, Program
@@ -275,59 +274,6 @@ class AttributionExplainer(ABC):
         return {name: _plain(value) for name, value in values.items()}
 
 
-def as_inputs(model_inputs: Any) -> tuple[Iterable[RawInput], bool]:
-    """Inputs to iterate over, and whether there was just one."""
-    if isinstance(model_inputs, str) or is_chat(model_inputs) or _is_pair(model_inputs):
-        return [model_inputs], True
-    if hasattr(model_inputs, "input_ids") or (isinstance(model_inputs, dict) and "input_ids" in model_inputs):
-        return _encoded_rows(model_inputs), False
-    if isinstance(model_inputs, dict):
-        return [model_inputs], True
-    if hasattr(model_inputs, "column_names") and hasattr(model_inputs, "features"):
-        return _text_column(model_inputs), False
-    if isinstance(model_inputs, (list, tuple)):
-        rows = [
-            row for item in model_inputs for row in (_encoded_rows(item) if hasattr(item, "input_ids") else [item])
-        ]
-        return rows, False
-    if isinstance(model_inputs, Iterable):
-        return model_inputs, False
-    raise InvalidInputError(
-        f"model_inputs: cannot explain a {type(model_inputs).__name__}. Accepted: a string, a (text, "
-        f"text_pair) tuple, "
-        "chat messages, a BatchEncoding, or a list, generator or dataset of these."
-    )
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, str) for part in value)
-
-
-def _encoded_rows(encoded: Any) -> list[dict[str, Any]]:
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    found = {name: encoded[name] for name in names if name in encoded}
-    if (
-        isinstance(found["input_ids"], (list, tuple))
-        and found["input_ids"]
-        and not isinstance(found["input_ids"][0], int)
-    ):
-        return [{name: value[i] for name, value in found.items()} for i in range(len(found["input_ids"]))]
-    tensors = {name: torch.as_tensor(value) for name, value in found.items()}
-    if tensors["input_ids"].ndim == 1:
-        return [tensors]
-    return [{name: value[i] for name, value in tensors.items()} for i in range(len(tensors["input_ids"]))]
-
-
-def _text_column(dataset: Any) -> Iterable[str]:
-    columns = list(dataset.column_names or [])
-    if "text" not in columns:
-        raise InvalidInputError(
-            f"model_inputs: the dataset has no column 'text'; it has {columns}. Pass one of them: "
-            f'dataset["{(columns or ["text"])[0]}"].'
-        )
-    return (row["text"] for row in dataset)
-
-
 def _spread(rows: Tensor, example: Example) -> Tensor:
     """Players' columns to all elements', NaN where nothing can be attributed."""
     values = torch.full((len(rows), len(example.elements)), torch.nan)
@@ -355,39 +301,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _concrete(cls: type[AttributionExplainer]) -> Iterator[type[AttributionExplainer]]:
-    for child in cls.__subclasses__():
-        if not inspect.isabstract(child):
-            yield child
-        yield from _concrete(child)
-
-
-def list_methods() -> dict[str, type[AttributionExplainer]]:
-    """All concrete methods, the library's and those defined in user code, by name."""
-    return {method_name(cls): cls for cls in _concrete(AttributionExplainer)}  # type: ignore[type-abstract]
-
-
-def method_name(cls: type[AttributionExplainer]) -> str:
-    """`KernelShap` -> "kernel_shap"."""
-    name = cls.__name__.replace("InputxGradient", "InputXGradient")
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-def find_method(method: str | type[AttributionExplainer]) -> type[AttributionExplainer]:
-    """A method by name, in any spelling ("kernel_shap", "KernelShap", "kernelshap"), or the class itself.
-
-    Raises:
-        UnknownNameError: no method has this name.
-    """
-    if isinstance(method, type):
-        if issubclass(method, AttributionExplainer) and not inspect.isabstract(method):
-            return method
-        raise UnknownNameError("attribution method", method.__name__, list_methods())
-    known: dict[str, Any] = list_methods()
-    wanted = re.sub(r"[^a-z0-9]", "", str(method).lower())
-    for name, cls in known.items():
-        if name.replace("_", "") == wanted:
-            return cls
-    raise UnknownNameError("attribution method", method, known)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from hf_interpreto.attributions.storage import to_lists, to_tensor, write_atomically
 from hf_interpreto.granularity import Granularity
 from hf_interpreto.model_wrapping.examples import Example, Target
 from hf_interpreto.typing import ModelTask, Span
@@ -205,14 +205,14 @@ class AttributionOutput:
         return {
             "format": "hf-interpreto/attribution",
             "format_version": FORMAT_VERSION,
-            "attributions": _to_lists(self.attributions),
+            "attributions": to_lists(self.attributions),
             "example": self.example.to_dict(),
             "task": self.task.value,
             "method": self.method,
             "settings": self.settings,
             "score": self.score,
             "granularity": self.granularity.value,
-            **{name: _to_lists(getattr(self, name)) for name in _TENSORS},
+            **{name: to_lists(getattr(self, name)) for name in _TENSORS},
             "n_forward": self.n_forward,
             "n_backward": self.n_backward,
             "model_name": self.model_name,
@@ -236,11 +236,11 @@ class AttributionOutput:
             )
         try:
             output = cls(
-                attributions=_to_tensor(data["attributions"]),  # type: ignore[arg-type]
+                attributions=to_tensor(data["attributions"]),  # type: ignore[arg-type]
                 example=Example.from_dict(data["example"]),
                 task=ModelTask(data["task"]),
                 granularity=Granularity(data["granularity"]),
-                **{name: _to_tensor(data[name]) for name in _TENSORS},  # type: ignore[arg-type]
+                **{name: to_tensor(data[name]) for name in _TENSORS},  # type: ignore[arg-type]
                 **{name: data[name] for name in _PLAIN},
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -347,42 +347,9 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a text file that is there whole or not at all."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return target
-
-
 def _take(values: Tensor | None, indices: list[int]) -> Tensor | None:
     return None if values is None else values[indices]
 
 
 def _minus(left: Tensor | None, right: Tensor | None) -> Tensor | None:
     return None if left is None or right is None else left - right
-
-
-def _to_lists(values: Tensor | None) -> Any:
-    if values is None:
-        return None
-    if values.ndim == 1:
-        return [value if math.isfinite(value) else None for value in values.tolist()]
-    return [_to_lists(row) for row in values]
-
-
-def _to_tensor(values: Any) -> Tensor | None:
-    if values is None:
-        return None
-    if not isinstance(values, list):
-        raise TypeError("expected a list of numbers")
-    if values and isinstance(values[0], list):
-        return torch.stack([row for value in values if (row := _to_tensor(value)) is not None])
-    return torch.tensor([math.nan if value is None else float(value) for value in values])
