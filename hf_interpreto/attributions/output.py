@@ -291,9 +291,9 @@ class AttributionOutput:
         show(self, **options)
 
     def _repr_html_(self) -> str:
-        from hf_interpreto.visualizations import attribution_section
+        from hf_interpreto.visualizations import attribution_fragment
 
-        return attribution_section(self)
+        return attribution_fragment(self)
 
     def __rich__(self) -> Any:
         from hf_interpreto.visualizations import console_table

@@ -90,8 +90,8 @@ class Forward:
     @contextmanager
     def session(self) -> Iterator[None]:
         """One user at a time; evaluation mode, frozen parameters; everything as before afterwards, also on error."""
-        training = [module for module in self.model.modules() if module.training]
         with self.lock:
+            training = [module for module in self.model.modules() if module.training]
             trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
             try:
                 for module in training:
@@ -144,7 +144,8 @@ class Forward:
         inputs: dict[str, Any] = {}
         for prefix, stream in zip(("", "decoder_"), streams, strict=False):
             inputs[f"{prefix}input_ids"] = stream.ids.to(device)
-            if not bool(stream.attention.all()):
+            # No mask lets attention take its fastest path; ids that look like padding need one all the same.
+            if not bool(stream.attention.all()) or bool((stream.ids == self.model.config.pad_token_id).any()):
                 inputs[f"{prefix}attention_mask"] = stream.attention.long().to(device)
             extras = {name: value.to(device) for name, value in stream.extras.items() if name in self.accepts}
             inputs.update(extras)

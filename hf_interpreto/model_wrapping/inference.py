@@ -182,20 +182,14 @@ class Engine:
                 gradients = list(_gradients(scores, logits.hidden, leaves))
             sizes = [len(part) for part in parts]
             split = [[gradient.split(sizes) for gradient in towers] for towers in gradients]
-            for k, part in enumerate(parts):
-                request = requests[part.request]
-                t = len(request.example.positions)
-                lengths = [len(ids) for ids in split_towers(request.example, request.example.ids)]
-                index = torch.arange(part.start, part.stop)
-                measured = torch.stack(
-                    [
-                        request.measure(
-                            torch.cat([g[k][:, :n] for g, n in zip(towers, lengths, strict=True)], 1), index
-                        )
-                        for towers in split[:t]
-                    ]
-                )  # (t, b, ...)
-                _accumulate(sums, part, request, measured, scores.detach()[sum(sizes[:k]) :][: len(part), :t])
+            # All is measured before any of it is added up: a batch that runs out of memory on the way is tried again.
+            measured = [
+                _measured(requests[part.request], part, [[tower[k] for tower in towers] for towers in split])
+                for k, part in enumerate(parts)
+            ]
+            for part, values, table in zip(parts, measured, scores.detach().split(sizes), strict=True):
+                t = len(values)
+                _accumulate(sums, part, requests[part.request], values, table[:, :t])
                 passes[part.request].forward += len(part)
                 passes[part.request].backward += len(part) * t
 
@@ -255,6 +249,17 @@ def _gradients(scores: Tensor, hidden: Tensor | None, leaves: list[Tensor]) -> I
             row[:, k] = above[:, k]
             grads = torch.autograd.grad([hidden], leaves, [row], retain_graph=not last, allow_unused=True)
         yield [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(grads, leaves, strict=True)]
+
+
+def _measured(request: Gradients, part: Part, gradients: list[list[Tensor]]) -> Tensor:
+    """What a request makes of its gradients, given for each target and tower: `(t, b, ...)`."""
+    lengths = [len(ids) for ids in split_towers(request.example, request.example.ids)]
+    index = torch.arange(part.start, part.stop)
+    whole = [
+        torch.cat([tower[:, :n] for tower, n in zip(towers, lengths, strict=True)], 1)
+        for towers in gradients[: len(request.example.positions)]
+    ]
+    return torch.stack([request.measure(gradient, index) for gradient in whole])
 
 
 def _accumulate(

@@ -6,12 +6,14 @@ from typing import Any
 
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -20,7 +22,7 @@ from hf_interpreto.errors import TaskMismatchError
 from hf_interpreto.model_wrapping.classification import SequenceClassification
 from hf_interpreto.model_wrapping.generation import CausalGeneration, Seq2SeqGeneration
 from hf_interpreto.model_wrapping.masked_lm import MaskedLM
-from hf_interpreto.model_wrapping.tasks import Task, TaskOptions, detect_task, unwrap
+from hf_interpreto.model_wrapping.tasks import Task, TaskOptions, detect_task, task_of_names, unwrap
 from hf_interpreto.model_wrapping.token_classification import TokenClassification
 from hf_interpreto.typing import ModelTask
 
@@ -60,38 +62,43 @@ def load_model(name: str, task: ModelTask | str | None = None, **kwargs: Any) ->
         **kwargs: for `from_pretrained`: revision, dtype, device_map, token, trust_remote_code, ...
 
     Raises:
-        TaskMismatchError: the config names no head that can be explained.
+        TaskMismatchError: the config names no head that can be explained, or another than `task` needs.
     """
-    from transformers import AutoConfig
+    config = kwargs.get("config")
+    if config is None:
+        passed = ("revision", "token", "trust_remote_code", "cache_dir", "local_files_only", "subfolder")
+        config = AutoConfig.from_pretrained(name, **{key: value for key, value in kwargs.items() if key in passed})
+    head = named_task(config)
+    if task is None and head is None and config.is_encoder_decoder:
+        task = ModelTask.TEXT_GENERATION
+    if task is None and head is None:
+        raise TaskMismatchError(
+            f"model: the config of {name!r} names {(config.architectures or ['no architecture'])[0]!r}, which has no head "
+            "that can be explained. Say which with task=, or load the model yourself."
+        )
+    wanted = ModelTask(task) if task is not None else head
+    if head is not None and head is not wanted:
+        raise TaskMismatchError(
+            f"model: {name!r} holds a {config.architectures[0]}, which does {head.value}, not {wanted}; another head "
+            f"would start from random weights. Use the task {head.value!r}, or a model trained for {wanted}."
+        )
+    return auto_class(wanted, config).from_pretrained(name, **kwargs)
 
-    passed = ("revision", "token", "trust_remote_code", "cache_dir", "local_files_only", "subfolder")
-    shared = {key: value for key, value in kwargs.items() if key in passed}
-    config = AutoConfig.from_pretrained(name, **shared)
-    architecture = (config.architectures or [""])[0]
-    heads = {
-        "ForSequenceClassification": AutoModelForSequenceClassification,
-        "ForTokenClassification": AutoModelForTokenClassification,
-        "ForMaskedLM": AutoModelForMaskedLM,
-        "ForCausalLM": AutoModelForCausalLM,
-        "LMHeadModel": AutoModelForCausalLM,
+
+def auto_class(task: ModelTask, config: PreTrainedConfig) -> Any:
+    """The transformers class that loads the head for a task."""
+    classes: dict[ModelTask, Any] = {
+        ModelTask.TEXT_CLASSIFICATION: AutoModelForSequenceClassification,
+        ModelTask.TOKEN_CLASSIFICATION: AutoModelForTokenClassification,
+        ModelTask.FILL_MASK: AutoModelForMaskedLM,
+        ModelTask.TEXT_GENERATION: AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM,
     }
-    if task is not None:
-        by_task = {
-            ModelTask.TEXT_CLASSIFICATION: AutoModelForSequenceClassification,
-            ModelTask.TOKEN_CLASSIFICATION: AutoModelForTokenClassification,
-            ModelTask.FILL_MASK: AutoModelForMaskedLM,
-            ModelTask.TEXT_GENERATION: AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM,
-        }
-        return by_task[ModelTask(task)].from_pretrained(name, **kwargs)
-    for suffix, auto in heads.items():
-        if architecture.endswith(suffix):
-            return auto.from_pretrained(name, **kwargs)
-    if config.is_encoder_decoder:
-        return AutoModelForSeq2SeqLM.from_pretrained(name, **kwargs)
-    raise TaskMismatchError(
-        f"model: the config of {name!r} names {architecture or 'no architecture'!r}, which has no head that can be "
-        "explained. Say which with task=, or load the model yourself."
-    )
+    return classes[task]
+
+
+def named_task(config: PreTrainedConfig) -> ModelTask | None:
+    """The task of the head that a config's `architectures` names; None where that is no head that can be explained."""
+    return task_of_names((config.architectures or [])[:1])
 
 
 def load_tokenizer(name: str, **kwargs: Any) -> PreTrainedTokenizerBase:

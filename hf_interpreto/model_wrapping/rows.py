@@ -41,7 +41,8 @@ class RowBuilder:
         streams = [self._stream(list(tower), i, replacement) for i, tower in enumerate(zip(*towers, strict=True))]
         first = [tower[0] for tower in towers]
         extras = [_moved(example.extras, tokens) for example, tokens in zip(examples, first, strict=True)]
-        streams[0].extras = {name: _pad([extra[name] for extra in extras], 0) for name in extras[0]}
+        names = dict.fromkeys(name for extra in extras for name in extra)
+        streams[0].extras = {name: _pad([_extra(e, name, t) for e, t in zip(extras, first, strict=True)], 0) for name in names}
         return Batch(streams, _pad(reads, 0), _pad(targets, 0))
 
     def point_batch(self, examples: Sequence[Example], points: Sequence[Tensor]) -> tuple[Batch, list[Tensor]]:
@@ -130,6 +131,11 @@ def _moved(extras: dict[str, Tensor], tokens: PerturbedTokens) -> dict[str, Tens
     if tokens.origin is None:
         return {name: value[:width].expand(n, -1) for name, value in extras.items()}
     return {name: value[tokens.origin] for name, value in extras.items()}
+
+
+def _extra(extras: dict[str, Tensor], name: str, tokens: PerturbedTokens) -> Tensor:
+    """An input that other rows of the batch have: where an example has none, zeros, as the model itself fills in."""
+    return extras[name] if name in extras else torch.zeros_like(tokens.ids)
 
 
 def _pad(rows: Sequence[Tensor], value: int) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,13 +25,21 @@ def per_input(targets: Any, n_inputs: int | None) -> Iterable[Any]:
     Raises:
         InvalidTargetError: the number of targets is not that of the inputs.
     """
+    if isinstance(targets, (np.ndarray, np.generic)):
+        targets = torch.as_tensor(targets)
     if targets is None or isinstance(targets, (int, str)):
         return repeat(targets)
     if isinstance(targets, Tensor):
         targets = _rows(targets, n_inputs)
     if isinstance(targets, Mapping) or hasattr(targets, "input_ids"):
+        if "input_ids" not in targets:
+            raise InvalidTargetError(f"targets: got a mapping with {sorted(map(str, targets))}; it needs 'input_ids'.")
         ids = torch.as_tensor(targets["input_ids"])
         targets = list(ids.reshape(-1, ids.shape[-1]))
+    if not isinstance(targets, Iterable):
+        raise InvalidTargetError(
+            f"targets: got a {type(targets).__name__}, {targets!r}; expected ids, names or texts, or a list or tensor of them."
+        )
     if n_inputs is None or not isinstance(targets, Sequence):
         return chain(targets, repeat(_MISSING))
     if len(targets) == n_inputs:

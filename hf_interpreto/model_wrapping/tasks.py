@@ -57,7 +57,18 @@ def detect_task(model: nn.Module) -> ModelTask:
         TaskMismatchError: the model has no head that can be explained.
     """
     model = unwrap(model)
-    names = [cls.__name__ for cls in type(model).__mro__]
+    task = task_of_names([cls.__name__ for cls in type(model).__mro__])
+    if task is not None:
+        return task
+    raise TaskMismatchError(
+        f"model: {type(model).__name__} has no head that can be explained. Load it with "
+        f"AutoModelForSequenceClassification, "
+        "AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForTokenClassification or AutoModelForMaskedLM."
+    )
+
+
+def task_of_names(names: Sequence[str]) -> ModelTask | None:
+    """The task of a class by its name or one of its ancestors' names; None if no head is known by them."""
     for mapping, task in _MAPPINGS.items():
         known = _class_names(mapping)
         if any(name in known for name in names):
@@ -66,11 +77,7 @@ def detect_task(model: nn.Module) -> ModelTask:
         for suffix, task in _SUFFIXES.items():
             if name.endswith(suffix):
                 return task
-    raise TaskMismatchError(
-        f"model: {type(model).__name__} has no head that can be explained. Load it with "
-        f"AutoModelForSequenceClassification, "
-        "AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForTokenClassification or AutoModelForMaskedLM."
-    )
+    return None
 
 
 def _class_names(mapping: str) -> set[str]:
