@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hf_interpreto.pipelines.registration import register_pipelines
+
 if TYPE_CHECKING:
     from hf_interpreto.attributions import *  # noqa: F403
 
@@ -48,6 +50,12 @@ _HOMES = {
         "ExplainableModelForTokenClassification",
         "make_explainable",
     ),
+    "hf_interpreto.pipelines": (
+        "ExplainFillMaskPipeline",
+        "ExplainTextClassificationPipeline",
+        "ExplainTextGenerationPipeline",
+        "ExplainTokenClassificationPipeline",
+    ),
     "hf_interpreto.visualizations": ("plot_attributions",),
 }
 _LAZY = {name: home for home, names in _HOMES.items() for name in names}
@@ -69,3 +77,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+register_pipelines()
