@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DEMO_MODELS = ("classifier", "causal", "seq2seq")
 MODELS_FOLDER = Path(__file__).parent / "models"
@@ -88,6 +92,27 @@ def demo_model_path(name: str) -> Path:
     return folder
 
 
+def load_demo(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Loads a demo model and its tokenizer.
+
+    Args:
+        name: As for `demo_model_path`.
+
+    Raises:
+        ValueError: If there is no demo model of that name.
+        FileNotFoundError: If the model is not there, as after a checkout without its large files.
+
+    Example:
+        >>> model, tokenizer = load_demo("classifier")
+        >>> model.config.id2label[1]
+        'joy'
+    """
+    from hf_interpreto.model_wrapping.loading import load_model, load_tokenizer
+
+    folder = str(demo_model_path(name))
+    return load_model(folder), load_tokenizer(folder)
+
+
 __all__ = [
     "CAUSAL_EXAMPLE",
     "CLASSIFIER_CONTRAST_EXAMPLE",
@@ -96,4 +121,5 @@ __all__ = [
     "SEQ2SEQ_EXAMPLE",
     "DemoExample",
     "demo_model_path",
+    "load_demo",
 ]
