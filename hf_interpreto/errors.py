@@ -11,14 +11,28 @@ class UnknownNameError(ValueError):
 
     def __init__(self, kind: str, got: object, known: Iterable[str]) -> None:
         names = sorted({str(name) for name in known})
-        near = get_close_matches(str(got).lower(), [name.lower() for name in names], n=1, cutoff=0.5)
-        hint = ""
-        if near:
-            hint = f"; did you mean {next(name for name in names if name.lower() == near[0])!r}?"
+        hint = _hint(got, names)
         shown = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
         super().__init__(
             f"unknown {kind} {got!r}{hint} Known: {shown}" if hint else f"unknown {kind} {got!r}. Known: {shown}"
         )
+
+
+class UnknownArgumentError(TypeError):
+    """A keyword argument that neither the call nor the chosen method takes."""
+
+    def __init__(self, got: str, call: str, accepted: Iterable[str], *, others: Iterable[str] = ()) -> None:
+        names, more = sorted(accepted), sorted(others)
+        end = " and what `model.generate` takes" if more else ""
+        hint = _hint(got, [*names, *more]) or "."
+        super().__init__(f"{call}: unknown argument {got!r}{hint} Accepted: {', '.join(names)}{end}.")
+
+
+def _hint(got: object, names: list[str]) -> str:
+    near = get_close_matches(str(got).lower(), [name.lower() for name in names], n=1, cutoff=0.5)
+    if not near:
+        return ""
+    return f"; did you mean {next(name for name in names if name.lower() == near[0])!r}?"
 
 
 class InvalidInputError(ValueError):

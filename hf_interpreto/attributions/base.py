@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from typing import Any, ClassVar
@@ -260,7 +260,7 @@ class AttributionExplainer(ABC):
                 else value
                 for name, value in found.diagnostics.items()
             },
-            versions=_versions(),
+            versions=dict(_versions()),
         )
 
     @property
@@ -293,6 +293,7 @@ def _plain(value: Any) -> Any:
     return str(getattr(value, "name", getattr(value, "__name__", type(value).__name__)))
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {}
     for name in ("hf-interpreto", "transformers", "torch"):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from hf_interpreto.attributions.display import Displayed
 from hf_interpreto.attributions.storage import to_lists, to_tensor, write_atomically
 from hf_interpreto.granularity import Granularity
 from hf_interpreto.model_wrapping.examples import Example, Target
@@ -24,7 +25,7 @@ FORMAT_VERSION = 1
 
 
 @dataclass(eq=False)
-class AttributionOutput:
+class AttributionOutput(Displayed):
     """How much each element of one input speaks for each target.
 
     Attributes:
@@ -228,12 +229,11 @@ class AttributionOutput:
         Raises:
             ValueError: it is not an attribution, is of a newer format, or its parts do not fit together.
         """
-        if data.get("format") != "hf-interpreto/attribution":
+        if not isinstance(data, dict) or data.get("format") != "hf-interpreto/attribution":
             raise ValueError("this is not an attribution saved by hf_interpreto: its 'format' is missing.")
-        if int(data["format_version"]) > FORMAT_VERSION:
-            raise ValueError(
-                f"format_version {data['format_version']} is newer than {FORMAT_VERSION}; upgrade hf-interpreto."
-            )
+        version = data.get("format_version")
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise ValueError(f"format_version {version} is newer than {FORMAT_VERSION}; upgrade hf-interpreto.")
         try:
             output = cls(
                 attributions=to_tensor(data["attributions"]),  # type: ignore[arg-type]
@@ -243,13 +243,13 @@ class AttributionOutput:
                 **{name: to_tensor(data[name]) for name in _TENSORS},  # type: ignore[arg-type]
                 **{name: data[name] for name in _PLAIN},
             )
-        except (KeyError, TypeError, AttributeError) as error:
+            shape = (len(output.targets), len(output.elements))
+            if not isinstance(version, int):
+                raise TypeError(f"format_version {version!r}")
+            if tuple(output.attributions.shape) != shape:
+                raise ValueError(f"{tuple(output.attributions.shape)} scores for {shape}")
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise ValueError(f"this saved attribution is damaged: {error}") from error
-        shape = (len(output.targets), len(output.elements))
-        if tuple(output.attributions.shape) != shape:
-            raise ValueError(
-                f"this saved attribution is damaged: {tuple(output.attributions.shape)} scores for {shape}."
-            )
         return output
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -258,52 +258,16 @@ class AttributionOutput:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AttributionOutput:
-        """Read what `save` wrote."""
-        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        """Read what `save` wrote.
 
-    # -- showing ---------------------------------------------------------------------------------------------------
-
-    def to_html(self, path: str | os.PathLike[str] | None = None, **options: Any) -> str:
-        """A self-contained interactive page, written to `path` if there is one. Options as `plot_attributions`."""
-        from hf_interpreto.visualizations import attribution_page
-
-        page = attribution_page(self, **options)
-        if path is not None:
-            write_atomically(path, page)
-        return page
-
-    def to_png(self, path: str | os.PathLike[str] | None = None, **options: Any) -> bytes | Path:
-        """A picture; returned as bytes, or written to `path`."""
-        from hf_interpreto.visualizations import to_png
-
-        return to_png(self, path, **options)
-
-    def to_latex(self, target: int | None = None) -> str:
-        r"""The coloured text for a paper, with `\colorbox`."""
-        from hf_interpreto.visualizations import to_latex
-
-        return to_latex(self, target)
-
-    def show(self, **options: Any) -> None:
-        """Show it where the code runs: interactive in a notebook, a coloured table in a terminal."""
-        from hf_interpreto.visualizations import show
-
-        show(self, **options)
-
-    def _repr_html_(self) -> str:
-        from hf_interpreto.visualizations import attribution_fragment
-
-        return attribution_fragment(self)
-
-    def __rich__(self) -> Any:
-        from hf_interpreto.visualizations import console_table
-
-        return console_table(self)
-
-    def __str__(self) -> str:
-        from hf_interpreto.visualizations import console_text
-
-        return console_text(self)
+        Raises:
+            ValueError: as `from_dict`, or the file is no JSON.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)} is not an attribution saved by hf_interpreto: {error}") from error
+        return cls.from_dict(data)
 
     def __repr__(self) -> str:
         t, g = self.attributions.shape

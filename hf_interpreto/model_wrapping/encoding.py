@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +14,12 @@ from torch import Tensor
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from hf_interpreto.errors import InvalidInputError, TokenizerError, TruncationWarning
+from hf_interpreto.model_wrapping.chat import content_spans
+from hf_interpreto.model_wrapping.decoding import DECODING_CONTEXT, PAIR_SEPARATOR, decode
 from hf_interpreto.text import is_spaced
 from hf_interpreto.typing import ChatMessage, Span
 
-PAIR_SEPARATOR = "\n"
-_DECODING_CONTEXT = 6  # tokens before one that can change how it is written: spaces, joined bytes
+_CONTRACTION = re.compile(r"['’](?:s|t|re|ve|m|ll|d)\b", re.IGNORECASE)
 
 Chat = list[ChatMessage]
 Pair = tuple[str, str]
@@ -77,7 +80,9 @@ class TextEncoder:
         self.max_length = max_length
         self.attribute_template = attribute_template
         self.add_special_tokens = add_special_tokens
-        content = {tokenizer.unk_token_id, tokenizer.mask_token_id}  # they stand for words
+        names = ("bos", "eos", "pad", "cls", "sep")
+        control = {getattr(tokenizer, f"{name}_token_id") for name in names}
+        content = {tokenizer.unk_token_id, tokenizer.mask_token_id} - control  # they stand for words
         self.special_ids = set(tokenizer.all_special_ids) - content
 
     def __call__(self, item: RawInput) -> Encoding:
@@ -105,7 +110,8 @@ class TextEncoder:
         """A text, or a pair of texts, as the tokenizer encodes it; cut with a warning at the model's limit."""
         if not text.strip() and not (pair or "").strip():
             raise InvalidInputError("model_inputs: got an empty text; there is nothing to explain.")
-        encoded = self._tokenize(text, pair, self.add_special_tokens if special is None else special)
+        special = self.add_special_tokens if special is None else special
+        encoded = self._tokenize(text, pair, special)
         length = len(encoded["input_ids"])
         if self.max_length is not None and length > self.max_length:
             warnings.warn(
@@ -115,7 +121,7 @@ class TextEncoder:
                 TruncationWarning,
                 stacklevel=2,
             )
-            encoded = self._tokenize(text, pair, self.add_special_tokens, self.max_length)
+            encoded = self._tokenize(text, pair, special, self.max_length)
         return self._from_encoded(encoded, text, pair)
 
     def chat(self, messages: Chat, *, add_generation_prompt: bool = True) -> Encoding:
@@ -135,7 +141,7 @@ class TextEncoder:
         encoded = self.text(str(text), special=False)
         if self.attribute_template:
             return encoded
-        contents = _content_spans(encoded.text, messages)
+        contents = content_spans(self.tokenizer, encoded.text, messages, add_generation_prompt=add_generation_prompt)
         for position, span in enumerate(encoded.spans):
             inside = span is not None and any(start < span[1] and span[0] < end for start, end in contents)
             encoded.special[position] |= not inside
@@ -151,16 +157,19 @@ class TextEncoder:
         """
         tensor = torch.as_tensor(ids, dtype=torch.long).reshape(-1)
         special = [token in self.special_ids for token in tensor.tolist()]
-        text, spans = self._decode(tensor.tolist(), special, context)
+        text, spans = decode(self.tokenizer, tensor.tolist(), special, context)
         return Encoding(tensor, text, spans, special, extras or {})
 
     def extend(self, prompt: Encoding, ids: Sequence[int] | Tensor) -> tuple[Encoding, int]:
         """Prompt and target ids, as given, as one encoding, and the position of the target's first token."""
         target = torch.as_tensor(ids, dtype=torch.long).reshape(-1)
-        tail = prompt.ids[-_DECODING_CONTEXT:]  # how a token is written depends on those before it
+        begin = max(len(prompt) - DECODING_CONTEXT, 0)
+        while begin and prompt.spans[begin] is not None and prompt.spans[begin] == prompt.spans[begin - 1]:
+            begin -= 1  # the bytes of one character
+        tail = prompt.ids[begin:]  # how a token is written depends on those before it
         both = torch.cat([tail, target])
         special = [token in self.special_ids for token in both.tolist()]
-        text, spans = self._decode(both.tolist(), special, "")
+        text, spans = decode(self.tokenizer, both.tolist(), special, "")
         start = max([span[1] for span in spans[: len(tail)] if span is not None], default=0)
         shift = len(prompt.text) - start
         moved = [None if span is None else (span[0] + shift, span[1] + shift) for span in spans[len(tail) :]]
@@ -189,20 +198,20 @@ class TextEncoder:
         gap = "" if not needs_space(prompt.text, target) else " "
         text = prompt.text + gap + target
         if self.tokenizer.is_fast and prompt.spans:
-            whole = self._joint(prompt, text)
-            if whole is not None:
-                return whole
+            for boundary in dict.fromkeys((len(prompt.text), len(prompt.text.rstrip()) or len(prompt.text))):
+                whole = self._joint(prompt, text, boundary)
+                if whole is not None:
+                    return whole
         encoded = self.tokenizer(gap + target, add_special_tokens=False, return_offsets_mapping=self.tokenizer.is_fast)
         ids = torch.cat([prompt.ids, torch.tensor(encoded["input_ids"], dtype=torch.long)])
         offsets = encoded.get("offset_mapping") or [None] * len(encoded["input_ids"])
         shift = len(prompt.text)
         spans = [None if span is None else (span[0] + shift, span[1] + shift) for span in offsets]
-        special = [*prompt.special, *([False] * len(spans))]
+        special = [*prompt.special, *(token in self.special_ids for token in encoded["input_ids"])]
         return Encoding(ids, text, [*prompt.spans, *spans], special), len(prompt)
 
-    def _joint(self, prompt: Encoding, text: str) -> tuple[Encoding, int] | None:
-        """The whole text tokenised at once, or None where that changes the prompt's tokens."""
-        boundary = len(prompt.text.rstrip()) or len(prompt.text)
+    def _joint(self, prompt: Encoding, text: str, boundary: int) -> tuple[Encoding, int] | None:
+        """The whole text tokenised at once, or None where that changes the prompt's tokens before `boundary`."""
         kept = [i for i, span in enumerate(prompt.spans) if span is None or span[0] < boundary or prompt.special[i]]
         n = len(kept)
         if kept != list(range(n)) or self._has_suffix(prompt):
@@ -226,15 +235,16 @@ class TextEncoder:
     def _tokenize(self, text: str, pair: str | None, special: bool, max_length: int | None = None) -> BatchEncoding:
         fast = self.tokenizer.is_fast
         limit: dict[str, Any] = {"truncation": True, "max_length": max_length} if max_length is not None else {}
-        return self.tokenizer(
-            text,
-            pair,
-            add_special_tokens=special,
-            return_offsets_mapping=fast,
-            return_special_tokens_mask=fast,
-            verbose=False,
-            **limit,
-        )
+        with _settings_kept(self.tokenizer):
+            return self.tokenizer(
+                text,
+                pair,
+                add_special_tokens=special,
+                return_offsets_mapping=fast,
+                return_special_tokens_mask=fast,
+                verbose=False,
+                **limit,
+            )
 
     def _from_encoded(self, encoded: BatchEncoding, text: str, pair: str | None) -> Encoding:
         ids = list(encoded["input_ids"])
@@ -252,7 +262,7 @@ class TextEncoder:
                 spans[position] = None if sequence is None else (start + moved, end + moved)
         elif pair is None:
             # A slow tokenizer gives no offsets, but what it writes back tells them where that is the very same text.
-            written, found = self._decode(ids, special, "")
+            written, found = decode(self.tokenizer, ids, special, "")
             if written.strip() == text.strip():
                 text, spans = written, found
         extras = {}
@@ -274,6 +284,11 @@ class TextEncoder:
         ids = torch.as_tensor(ids, dtype=torch.long)
         if ids.ndim == 2 and len(ids) == 1:
             ids = ids[0]
+        if ids.ndim != 1:
+            raise InvalidInputError(
+                f"model_inputs: got input_ids of shape {tuple(ids.shape)} for one input; expected (l,) or (1, l). "
+                "Pass the BatchEncoding itself, or one mapping for each row."
+            )
         mask = get("attention_mask")
         kept = torch.ones_like(ids, dtype=torch.bool) if mask is None else torch.as_tensor(mask).reshape(-1).bool()
         types = get("token_type_ids")
@@ -282,37 +297,12 @@ class TextEncoder:
             raise InvalidInputError(
                 "model_inputs: got a BatchEncoding row with no token that counts; nothing to explain."
             )
+        if self.max_length is not None and int(kept.sum()) > self.max_length:
+            raise InvalidInputError(
+                f"model_inputs: got {int(kept.sum())} token ids, and the model reads {self.max_length}. Tokenize with "
+                "truncation=True, or split the text."
+            )
         return self.ids(ids[kept], extras)
-
-    def _decode(self, ids: list[int], special: list[bool], context: str) -> tuple[str, list[Span | None]]:
-        text = context
-        spans: list[Span | None] = []
-        pending: list[int] = []  # tokens that are no whole character yet
-        start = 0
-        for position in range(len(ids)):
-            if special[position]:
-                spans.append(None)
-                start = position + 1
-                continue
-            first = max(start, position - _DECODING_CONTEXT - len(pending))
-            before = self._written(ids[first : position - len(pending)])
-            piece = self._written(ids[first : position + 1])[len(before) :]
-            if piece.endswith("�") and len(pending) < 4:
-                pending.append(position)
-                spans.append((len(text), len(text)))
-                continue
-            if start == position > 0 and text and not text[-1].isspace():
-                text += PAIR_SEPARATOR  # a special token parted the two
-            span = (len(text), len(text) + len(piece))
-            for waiting in pending:
-                spans[waiting] = span
-            spans.append(span)
-            text += piece
-            pending = []
-        return text, spans
-
-    def _written(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
 def is_chat(item: object) -> bool:
@@ -328,16 +318,23 @@ def needs_space(before: str, after: str) -> bool:
     """Whether a target typed apart from its prompt needs a space between them: both sides are spaced words."""
     if not before or not after or before[-1].isspace() or after[0].isspace():
         return False
+    if before[-1].isalpha() and _CONTRACTION.match(after):
+        return False
     return is_spaced(before[-1]) and is_spaced(after[0]) and (after[0].isalnum() or after[0] in "\"'“(")
 
 
-def _content_spans(rendered: str, messages: Chat) -> list[Span]:
-    spans = []
-    cursor = 0
-    for message in messages:
-        content = str(message["content"]).strip()
-        found = rendered.find(content, cursor)
-        if content and found >= 0:
-            spans.append((found, found + len(content)))
-            cursor = found + len(content)
-    return spans
+@contextmanager
+def _settings_kept(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """A fast tokenizer keeps the truncation and padding of its last call; put back what was there."""
+    if not tokenizer.is_fast:
+        yield
+        return
+    backend = tokenizer.backend_tokenizer
+    truncation, padding = backend.truncation, backend.padding
+    try:
+        yield
+    finally:
+        if backend.truncation != truncation:
+            backend.enable_truncation(**truncation) if truncation else backend.no_truncation()
+        if backend.padding != padding:
+            backend.enable_padding(**padding) if padding else backend.no_padding()

@@ -162,4 +162,4 @@ def pool_targets(scores: Tensor, groups: Sequence[Sequence[int]], *, additive: b
 
 
 def _as_id(value: Any) -> int | tuple[int, ...]:
-    return tuple(value) if isinstance(value, list) else int(value)
+    return tuple(value) if isinstance(value, (list, tuple)) else int(value)

@@ -145,7 +145,8 @@ class Forward:
         for prefix, stream in zip(("", "decoder_"), streams, strict=False):
             inputs[f"{prefix}input_ids"] = stream.ids.to(device)
             # No mask lets attention take its fastest path; ids that look like padding need one all the same.
-            if not bool(stream.attention.all()) or bool((stream.ids == self.model.config.pad_token_id).any()):
+            pad_id = self.model.config.pad_token_id
+            if not bool(stream.attention.all()) or (pad_id is not None and bool((stream.ids == pad_id).any())):
                 inputs[f"{prefix}attention_mask"] = stream.attention.long().to(device)
             extras = {name: value.to(device) for name, value in stream.extras.items() if name in self.accepts}
             inputs.update(extras)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hf_interpreto.errors import InvalidInputError, InvalidTargetError
 from hf_interpreto.granularity import Element, Granularity
-from hf_interpreto.model_wrapping.encoding import PAIR_SEPARATOR, Encoding, RawInput, is_chat
+from hf_interpreto.model_wrapping.encoding import PAIR_SEPARATOR, Encoding, RawInput
 from hf_interpreto.model_wrapping.examples import Example, Target
 from hf_interpreto.model_wrapping.inference import Engine
 from hf_interpreto.model_wrapping.targets import check_present
@@ -57,6 +57,8 @@ class TextGeneration(Task):
             return []
         if isinstance(target, str):
             return [self._text(target)]
+        if isinstance(target, int) and not isinstance(target, bool):
+            return [self._ids(torch.tensor([target]))]
         if isinstance(target, Tensor):
             return list(self._ids(target).reshape(-1, target.shape[-1]) if target.ndim else self._ids(target)[None])
         if isinstance(target, (list, tuple)) and target:
@@ -103,6 +105,14 @@ class TextGeneration(Task):
 
     def _generation_arguments(self) -> dict[str, Any]:
         given = dict(self.options.generation_args)
+        if given.get("num_return_sequences", 1) != 1:
+            raise ValueError(
+                f"num_return_sequences={given['num_return_sequences']}: one text is explained for each input. "
+                "Generate them yourself, and pass the texts as targets."
+            )
+        if "generation_config" in given:
+            return given  # which is to be used alone
+        given["return_dict_in_generate"] = False
         config = self.model.generation_config
         if not given.get("do_sample", False):
             given = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, **given}
@@ -124,6 +134,16 @@ class TextGeneration(Task):
                 "targets: the model generated nothing but the end of the text. Pass targets, or other generation_args."
             )
         return ids
+
+    def target_elements(self, answer: Encoding) -> list[Element]:
+        """The elements of a target's tokens."""
+        try:
+            return self.elements(answer)
+        except InvalidInputError:
+            raise InvalidTargetError(
+                f"targets: {answer.text[:60]!r} has nothing to explain at granularity="
+                f"{self.options.granularity.value!r}; it holds only special tokens."
+            ) from None
 
     def _finish(self, ids: Tensor, source: list[Element], target: list[Element], text: str, **where: Any) -> Example:
         """The example whose rows are the target's elements."""
@@ -159,8 +179,10 @@ class CausalGeneration(TextGeneration):
     def encode_source(self, item: RawInput) -> Encoding:
         """The prompt's tokens, without an end of text."""
         prompt = self.encode(item)
+        if not isinstance(item, (str, tuple)):
+            return prompt  # ids stay as given, and a chat ends as its template does
         if prompt.special[-1] and prompt.spans[-1] is None and int(prompt.ids[-1]) == self.tokenizer.eos_token_id:
-            prompt = prompt.head(len(prompt) - 1) if len(prompt) > 1 and not is_chat(item) else prompt
+            prompt = prompt.head(len(prompt) - 1) if len(prompt) > 1 else prompt
         return prompt
 
     def join(self, source: Encoding, target: str | Tensor) -> Example:
@@ -180,7 +202,7 @@ class CausalGeneration(TextGeneration):
         prompt = Encoding(whole.ids[:n], whole.text[:boundary], _cut(whole.spans[:n], boundary), whole.special[:n])
         spans = [None if span is None else (span[0] - boundary, span[1] - boundary) for span in whole.spans[n:]]
         answer = Encoding(whole.ids[n:], whole.text[boundary:], spans, whole.special[n:])
-        target_elements = [element.shifted(n, boundary) for element in self.elements(answer)]
+        target_elements = [element.shifted(n, boundary) for element in self.target_elements(answer)]
         return self._finish(whole.ids, self.elements(prompt), target_elements, whole.text, source_length=boundary)
 
     def generated(self, output: Tensor, source: Encoding) -> Tensor:
@@ -199,9 +221,13 @@ class Seq2SeqGeneration(TextGeneration):
             answer = answer.slice(0, kept[-1] + 1 if kept else 0)
         if len(answer) == 0:
             raise InvalidTargetError(f"targets: {target!r} has no tokens; there is nothing to explain.")
+        if self.max_length is not None and len(answer) > self.max_length:
+            raise InvalidTargetError(
+                f"targets: got a text of {len(answer)} tokens, and the model writes {self.max_length}. Shorten it."
+            )
         start = torch.tensor([self._start_id()])
         offset = len(source.text) + len(PAIR_SEPARATOR)
-        target_elements = [element.shifted(len(source) + 1, offset) for element in self.elements(answer)]
+        target_elements = [element.shifted(len(source) + 1, offset) for element in self.target_elements(answer)]
         return self._finish(
             torch.cat([source.ids, start, answer.ids]),
             self.elements(source),

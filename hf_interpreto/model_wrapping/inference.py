@@ -124,22 +124,27 @@ class Engine:
         return answers
 
     def _coalitions(self, requests: list[Coalitions], passes: list[Passes]) -> list[Tensor]:
-        distinct, inverse = zip(*(_unique_rows(request.keep) for request in requests), strict=True)
+        # Equal for the model means equal in the tokens that it reads: a generated text's last token is not among them.
+        tokens = [request.example.keep_tokens(request.keep) for request in requests]
+        distinct, inverse = zip(*(_unique_rows(rows) for rows in tokens), strict=True)
+        found = [
+            torch.empty(len(rows), len(request.example.positions), dtype=torch.float64)
+            for rows, request in zip(distinct, requests, strict=True)
+        ]
+        todo = [
+            self._reuse_reference(request.example, rows, out)
+            for request, rows, out in zip(requests, distinct, found, strict=True)
+        ]
         draws = self.replacement.draws
-        found = [torch.empty(len(keep), len(r.example.positions), dtype=torch.float64)
-                 for keep, r in zip(distinct, requests, strict=True)]  # fmt: skip
-        todo = [self._reuse_reference(r.example, keep, out)
-                for r, keep, out in zip(requests, distinct, found, strict=True)]  # fmt: skip
 
         def execute(parts: list[Part]) -> None:
             chosen = [todo[part.request][part.start : part.stop] for part in parts]
             rows = [
-                requests[part.request].example.keep_tokens(distinct[part.request][index]).repeat_interleave(draws, 0)
-                for part, index in zip(parts, chosen, strict=True)
+                distinct[p.request][index].repeat_interleave(draws, 0) for p, index in zip(parts, chosen, strict=True)
             ]
             with torch.inference_mode():
                 batch = self.rows.token_batch([requests[p.request].example for p in parts], rows, self.replacement)
-                scores = self._score(self.forward(batch).values, batch.target_ids).double().cpu()
+                scores = self._score(self.forward(batch).values, batch.target_ids).cpu().double()
             for part, index, score in zip(parts, chosen, scores.split([len(row) for row in rows]), strict=True):
                 t = found[part.request].shape[1]
                 found[part.request][index] = score[:, :t].unflatten(0, (-1, draws)).mean(1)
@@ -159,7 +164,7 @@ class Engine:
         def execute(parts: list[Part]) -> None:
             with torch.inference_mode():
                 batch, _ = self._point_batch(requests, parts)
-                scores = self._score(self.forward(batch).values, batch.target_ids).double().cpu()
+                scores = self._score(self.forward(batch).values, batch.target_ids).cpu().double()
             for part, score in zip(parts, scores.split([len(part) for part in parts]), strict=True):
                 found[part.request][part.start : part.stop] = score[:, : found[part.request].shape[1]]
                 passes[part.request].forward += len(part)
@@ -270,11 +275,11 @@ def _accumulate(
         table = torch.empty(request.count, scores.shape[1], dtype=torch.float64)
         sums[part.request] = GradientSums(empty, empty.clone(), table)
     total = sums[part.request]
-    values = measured.double().cpu()
+    values = measured.cpu().double()
     weights = request.weights[part.start : part.stop].double()
     total.first += torch.einsum("p,tp...->t...", weights, values)
     total.second += torch.einsum("p,tp...->t...", weights, values.square())
-    total.scores[part.start : part.stop] = scores.double().cpu()
+    total.scores[part.start : part.stop] = scores.cpu().double()
 
 
 def _unique_rows(keep: Tensor) -> tuple[Tensor, Tensor]:

@@ -55,10 +55,10 @@ def _encoded_rows(encoded: Any) -> list[dict[str, Any]]:
 
 
 def _text_column(dataset: Any) -> Iterable[str]:
-    columns = list(dataset.column_names or [])
-    if "text" not in columns:
+    columns = dataset.column_names  # None where a streamed dataset does not know them before it is read
+    if columns is not None and "text" not in columns:
         raise InvalidInputError(
             f"model_inputs: the dataset has no column 'text'; it has {columns}. Pass one of them: "
-            f'dataset["{(columns or ["text"])[0]}"].'
+            f'dataset["{next(iter(columns), "text")}"].'
         )
     return (row["text"] for row in dataset)

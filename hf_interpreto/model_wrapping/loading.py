@@ -18,13 +18,16 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from hf_interpreto.errors import TaskMismatchError
+from hf_interpreto.errors import TaskMismatchError, TokenizerError
 from hf_interpreto.model_wrapping.classification import SequenceClassification
 from hf_interpreto.model_wrapping.generation import CausalGeneration, Seq2SeqGeneration
 from hf_interpreto.model_wrapping.masked_lm import MaskedLM
 from hf_interpreto.model_wrapping.tasks import Task, TaskOptions, detect_task, task_of_names, unwrap
 from hf_interpreto.model_wrapping.token_classification import TokenClassification
 from hf_interpreto.typing import ModelTask
+
+_EMPTY = 256  # an empty tokenizer still has special tokens; T5's has over a hundred
+_SPACE = "\u2581"
 
 _TASKS: dict[ModelTask, type[Task]] = {
     ModelTask.TEXT_CLASSIFICATION: SequenceClassification,
@@ -71,12 +74,12 @@ def load_model(name: str, task: ModelTask | str | None = None, **kwargs: Any) ->
     head = named_task(config)
     if task is None and head is None and config.is_encoder_decoder:
         task = ModelTask.TEXT_GENERATION
-    if task is None and head is None:
+    wanted = head if task is None else ModelTask(task)
+    if wanted is None:
         raise TaskMismatchError(
-            f"model: the config of {name!r} names {(config.architectures or ['no architecture'])[0]!r}, which has no head "
-            "that can be explained. Say which with task=, or load the model yourself."
+            f"model: the config of {name!r} names {(config.architectures or ['no architecture'])[0]!r}, which has no "
+            "head that can be explained. Say which with task=, or load the model yourself."
         )
-    wanted = ModelTask(task) if task is not None else head
     if head is not None and head is not wanted:
         raise TaskMismatchError(
             f"model: {name!r} holds a {config.architectures[0]}, which does {head.value}, not {wanted}; another head "
@@ -102,5 +105,18 @@ def named_task(config: PreTrainedConfig) -> ModelTask | None:
 
 
 def load_tokenizer(name: str, **kwargs: Any) -> PreTrainedTokenizerBase:
-    """`AutoTokenizer.from_pretrained`."""
-    return AutoTokenizer.from_pretrained(name, **kwargs)
+    """`AutoTokenizer.from_pretrained`, which where there are no files may return a tokenizer that knows no words.
+
+    Raises:
+        TokenizerError: the tokenizer is empty.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(name, **kwargs)
+    if tokenizer.vocab_size < _EMPTY and not _content(tokenizer):
+        raise TokenizerError(f"tokenizer: {name!r} has no tokenizer files. Save the model's tokenizer there too.")
+    return tokenizer
+
+
+def _content(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """Tokens that stand for text."""
+    known = {*tokenizer.all_special_tokens, *map(str, tokenizer.added_tokens_decoder.values())}
+    return {token for token in tokenizer.get_vocab() if token not in known and token != _SPACE}

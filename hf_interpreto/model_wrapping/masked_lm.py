@@ -15,6 +15,7 @@ from hf_interpreto.model_wrapping.examples import Example, Target
 from hf_interpreto.model_wrapping.inference import Engine
 from hf_interpreto.model_wrapping.targets import check_present
 from hf_interpreto.model_wrapping.tasks import Task
+from hf_interpreto.text import trim
 from hf_interpreto.typing import ModelTask
 
 
@@ -61,7 +62,9 @@ class MaskedLM(Task):
         )
 
     def _hole(self, encoding: Encoding, position: int) -> Element:
-        return Element(str(self.tokenizer.mask_token), (position,), encoding.spans[position], frozen=True)
+        span = encoding.spans[position]
+        span = None if span is None else trim(encoding.text, span)  # some masks swallow the space before them
+        return Element(str(self.tokenizer.mask_token), (position,), span, frozen=True)
 
     def _choose(self, target: Any, n_masks: int) -> list[tuple[int, int]] | None:
         """(mask, token id) pairs."""
@@ -82,7 +85,7 @@ class MaskedLM(Task):
     def _token(self, entry: Any) -> int:
         if isinstance(entry, str):
             ways = (f" {entry.strip()}", entry) if entry[:1] != "#" else (entry,)
-            for way in ways:
+            for way in ways if entry.strip() else ():
                 ids = self.tokenizer(way, add_special_tokens=False)["input_ids"]
                 if len(ids) == 1 and (ids[0] != self.tokenizer.unk_token_id or entry == self.tokenizer.unk_token):
                     return int(ids[0])

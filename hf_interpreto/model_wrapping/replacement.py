@@ -51,7 +51,11 @@ class Replacement(ABC):
 
     @abstractmethod
     def apply(self, ids: Tensor, keep: Tensor) -> PerturbedTokens:
-        """Rows of `ids` `(l,)` with the tokens removed that `keep` `(b, l)` does not keep."""
+        """Rows of `ids` `(l,)`, or `(b, l)`, with the tokens removed that `keep` `(b, l)` does not keep."""
+
+    def led(self, ids: Tensor, keep: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """Ids and what is kept of them, so that a causal model reads something up to position `first`."""
+        return ids, keep
 
     def read(self, keep: Tensor, positions: Tensor) -> Tensor:
         """Where to read the logits that stood at `positions` `(t,)`: `(b, t)`."""
@@ -86,14 +90,14 @@ class Deletion(Replacement):
 
     def apply(self, ids: Tensor, keep: Tensor) -> PerturbedTokens:
         """What is kept, moved together."""
-        empty = ~keep.any(1)
-        kept = keep.clone()
-        kept[empty, 0] = True
+        rows, kept = _anchored(ids, keep, ~keep.any(1), self.anchor_id)
         lengths = kept.sum(1)
         origin = (~kept).int().argsort(dim=1, stable=True)[:, : int(lengths.max())]
-        rows = ids[origin]
-        rows[empty, 0] = self.anchor_id
-        return PerturbedTokens(rows, torch.arange(rows.shape[1]) < lengths[:, None], origin)
+        return PerturbedTokens(rows.gather(1, origin), torch.arange(origin.shape[1]) < lengths[:, None], origin)
+
+    def led(self, ids: Tensor, keep: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """The anchor first, where nothing is left before the target: the target would else be read after itself."""
+        return _anchored(ids, keep, ~keep[:, : first + 1].any(1), self.anchor_id)
 
     def read(self, keep: Tensor, positions: Tensor) -> Tensor:
         """Where the last kept token up to each position has gone."""
@@ -111,15 +115,12 @@ class AttentionMasking(Replacement):
 
     def apply(self, ids: Tensor, keep: Tensor) -> PerturbedTokens:
         """The same tokens, hidden."""
-        # A causal model reads something before every target: where all that is hidden, the anchor stands first.
-        hidden = ~keep[:, 0]
-        rows = ids.expand(len(keep), -1).clone()
-        attention = keep.clone()
-        first_kept = keep.int().argmax(1)
-        needs_anchor = hidden & ((first_kept > 0) | ~keep.any(1))
-        rows[needs_anchor, 0] = self.anchor_id
-        attention[needs_anchor, 0] = True
+        rows, attention = _anchored(ids, keep, ~keep.any(1), self.anchor_id)
         return PerturbedTokens(rows, attention)
+
+    def led(self, ids: Tensor, keep: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """The anchor first, where all before the target is hidden."""
+        return _anchored(ids, keep, ~keep[:, : first + 1].any(1), self.anchor_id)
 
     def read(self, keep: Tensor, positions: Tensor) -> Tensor:
         """The last kept token up to each position."""
@@ -163,6 +164,14 @@ class Resampling(Replacement):
         drawn = torch.randint(len(self.candidates), (self.draws, len(ids)), generator=generator)
         background = self.candidates[drawn].repeat(len(keep) // self.draws, 1)
         return PerturbedTokens(ids.where(keep, background), torch.ones_like(keep))
+
+
+def _anchored(ids: Tensor, keep: Tensor, bare: Tensor, anchor_id: int) -> tuple[Tensor, Tensor]:
+    """A row of ids for each row of `keep`, with the anchor as first token, and kept, where it is `bare` `(b,)`."""
+    rows, kept = ids.expand(len(keep), -1).clone(), keep.clone()
+    rows[bare, 0] = anchor_id
+    kept[bare, 0] = True
+    return rows, kept
 
 
 def get_replacement(

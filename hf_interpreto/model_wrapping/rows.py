@@ -10,6 +10,7 @@ from torch import Tensor
 from hf_interpreto.model_wrapping.examples import Example
 from hf_interpreto.model_wrapping.forward import Batch, EmbeddingEdit, Forward, Stream
 from hf_interpreto.model_wrapping.replacement import PerturbedTokens, Replacement
+from hf_interpreto.typing import ModelTask
 
 
 class RowBuilder:
@@ -32,17 +33,19 @@ class RowBuilder:
         towers: list[list[PerturbedTokens]] = []
         reads, targets = [], []
         for example, keep in zip(examples, keeps, strict=True):
-            kept = split_towers(example, keep)
-            towers.append(
-                [replacement.apply(i, k) for i, k in zip(split_towers(example, example.ids), kept, strict=True)]
-            )
-            reads.append(replacement.read(kept[-1], read_positions(example)))
+            ids, kept, read = split_towers(example, example.ids), split_towers(example, keep), read_positions(example)
+            if self._reads_inside(example):
+                ids[0], kept[0] = replacement.led(ids[0], kept[0], int(read.min()) if example.shifted else 0)
+            towers.append([replacement.apply(i, k) for i, k in zip(ids, kept, strict=True)])
+            reads.append(replacement.read(kept[-1], read))
             targets.append(example.target_ids.expand(len(keep), -1))
         streams = [self._stream(list(tower), i, replacement) for i, tower in enumerate(zip(*towers, strict=True))]
         first = [tower[0] for tower in towers]
         extras = [_moved(example.extras, tokens) for example, tokens in zip(examples, first, strict=True)]
         names = dict.fromkeys(name for extra in extras for name in extra)
-        streams[0].extras = {name: _pad([_extra(e, name, t) for e, t in zip(extras, first, strict=True)], 0) for name in names}
+        streams[0].extras = {
+            name: _pad([_extra(e, name, t) for e, t in zip(extras, first, strict=True)], 0) for name in names
+        }
         return Batch(streams, _pad(reads, 0), _pad(targets, 0))
 
     def point_batch(self, examples: Sequence[Example], points: Sequence[Tensor]) -> tuple[Batch, list[Tensor]]:
@@ -77,6 +80,11 @@ class RowBuilder:
                 embedded = self._edit(replacement, index, tokens.edited)(embedded)
             rows.append(embedded.mean(0))
         return torch.cat(rows)
+
+    def _reads_inside(self, example: Example) -> bool:
+        """Whether logits are read at tokens with nothing but removable ones before them."""
+        inside = example.shifted or self.forward.task is ModelTask.TOKEN_CLASSIFICATION
+        return inside and example.n_encoder is None
 
     def _stream(self, tower: list[PerturbedTokens], index: int, replacement: Replacement) -> Stream:
         edited = [tokens.edited for tokens in tower if tokens.edited is not None]

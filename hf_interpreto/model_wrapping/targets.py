@@ -26,19 +26,17 @@ def per_input(targets: Any, n_inputs: int | None) -> Iterable[Any]:
         InvalidTargetError: the number of targets is not that of the inputs.
     """
     if isinstance(targets, (np.ndarray, np.generic)):
-        targets = torch.as_tensor(targets)
+        targets = targets.tolist()
     if targets is None or isinstance(targets, (int, str)):
         return repeat(targets)
     if isinstance(targets, Tensor):
         targets = _rows(targets, n_inputs)
     if isinstance(targets, Mapping) or hasattr(targets, "input_ids"):
-        if "input_ids" not in targets:
-            raise InvalidTargetError(f"targets: got a mapping with {sorted(map(str, targets))}; it needs 'input_ids'.")
-        ids = torch.as_tensor(targets["input_ids"])
-        targets = list(ids.reshape(-1, ids.shape[-1]))
+        targets = _encoded(targets)
     if not isinstance(targets, Iterable):
         raise InvalidTargetError(
-            f"targets: got a {type(targets).__name__}, {targets!r}; expected ids, names or texts, or a list or tensor of them."
+            f"targets: got a {type(targets).__name__}, {targets!r}; expected ids, names or texts, or a list or "
+            "tensor of them."
         )
     if n_inputs is None or not isinstance(targets, Sequence):
         return chain(targets, repeat(_MISSING))
@@ -78,6 +76,8 @@ def class_ids(entry: Any, label2id: Mapping[str, int], num_labels: int) -> list[
         UnknownNameError: a name that is no label.
     """
     check_present(entry)
+    if isinstance(entry, np.ndarray):
+        entry = entry.tolist()
     if isinstance(entry, Tensor):
         if entry.is_floating_point() or entry.dtype == torch.bool:
             raise InvalidTargetError(f"targets: expected integer class ids, got a tensor of {entry.dtype}.")
@@ -103,6 +103,13 @@ def _class_id(value: Any, label2id: Mapping[str, int], num_labels: int) -> int:
             f"targets: class id {index} is out of range; the model has {num_labels} classes (0 to {num_labels - 1})."
         )
     return index
+
+
+def _encoded(targets: Any) -> list[Tensor]:
+    if "input_ids" not in targets:
+        raise InvalidTargetError(f"targets: got a mapping with {sorted(map(str, targets))}; it needs 'input_ids'.")
+    ids = torch.as_tensor(targets["input_ids"])
+    return list(ids.reshape(-1, ids.shape[-1]))
 
 
 def _rows(targets: Tensor, n_inputs: int | None) -> list[Tensor]:

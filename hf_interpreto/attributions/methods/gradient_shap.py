@@ -59,8 +59,8 @@ class GradientShap(GradientExplainer):
         n = self.n_perturbations
         generator = origin.generator()
         half = (n + 1) // 2
-        low = (torch.arange(half) + torch.rand(half, generator=generator)) / (2 * half)
-        shares = torch.cat([low, 1 - low])[:n]
+        low = (torch.arange(half) + torch.rand(half, generator=generator)) / n
+        shares = torch.cat([low, 1 - low[: n // 2]])  # of an odd number, the middle one stands alone
         seeds = torch.randint(2**62, (n,), generator=generator)
         scale = float(self.noise_std * origin.x.std())
         scored = (origin.delta != 0).any(-1, keepdim=True)  # tokens that keep their embedding keep it here too

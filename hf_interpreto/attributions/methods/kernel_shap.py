@@ -59,7 +59,8 @@ class KernelShap(PerturbationExplainer):
 
     def attribute(self, example: Example) -> Program:
         """Rounds of coalitions, each twice as large as all before, until the scores are precise enough."""
-        design = _Design(len(example.players), self._budget, self.generator(), self._first_round)
+        g = len(example.players)
+        design = _Design(g, self._budget, self.generator(), self._first_round(g))
         masks, scores = torch.empty(0, design.g, dtype=torch.bool), torch.empty(0)
         for added in design.rounds():
             new = yield Coalitions(example, added)
@@ -76,9 +77,9 @@ class KernelShap(PerturbationExplainer):
     def _budget(self) -> int:
         return self.n_perturbations or _DEFAULT_BUDGET
 
-    @property
-    def _first_round(self) -> int:
-        return self._budget if self._stop is None else _FIRST_ROUND
+    def _first_round(self, g: int) -> int:
+        """Draws before the first look at the errors, which need twice as many pairs as there are unknowns."""
+        return self._budget if self._stop is None else max(_FIRST_ROUND, 4 * g)
 
     @property
     def _stop(self) -> float | None:
@@ -137,14 +138,15 @@ class _Design:
             self._record(len(found), float(kernel[size]), sampled=False)
         self.rest = [k for k in range(1, self.g) if k not in sizes]
         self.exhausted = not self.rest
-        wanted = self.first_round
-        taken = sum(map(len, rows)) - 2
+        taken, wanted = 0, self.first_round
         while self.rest and left > 1:
-            new = self._sample(min(left, max(wanted - taken, 2)))
+            new = self._sample(min(left, wanted))
+            if not len(new):
+                break
             yield torch.cat([*rows, new])
+            left -= len(new)
             taken += len(new)
-            left -= max(len(new), 2)
-            rows, wanted = [], 2 * taken
+            rows, wanted = [], taken
         if rows:
             yield torch.cat(rows)
 
@@ -245,13 +247,18 @@ class _Estimator:
         return phi.T, self._standard_errors(weighted, residuals, inverse).T
 
     def _standard_errors(self, weighted: Tensor, residuals: Tensor, inverse: Tensor) -> Tensor:
-        """Sandwich over the pairs that were drawn; what was enumerated has no sampling error."""
+        """Sandwich over the pairs that were drawn; what was enumerated has no sampling error.
+
+        NaN where there are too few pairs to tell: a regression that meets every row leaves no residuals.
+        """
         t = residuals.shape[1]
         drawn = self.pairs >= 0
         if not bool(drawn.any()):
             return torch.zeros(len(inverse) + 1, t, dtype=torch.float64)
         _, index = self.pairs[drawn].unique(return_inverse=True)
         n = int(index.max()) + 1
+        if n < 2 or n + int((~drawn).sum()) // 2 - 1 <= len(inverse):
+            return torch.full((len(inverse) + 1, t), torch.nan, dtype=torch.float64)
         influence = (weighted[drawn] @ inverse)[:, :, None] * residuals[drawn][:, None, :]  # (p, m - 1, t)
         influence = torch.cat([influence, -influence.sum(1, keepdim=True)], dim=1)
         pairs = torch.zeros(n, *influence.shape[1:], dtype=torch.float64).index_add_(0, index, influence)

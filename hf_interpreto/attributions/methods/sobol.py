@@ -84,6 +84,7 @@ class Sobol(PerturbationExplainer):
             )
         n = 1 << (self.n_token_perturbations - 1).bit_length()
         a, b = (self._sample(n, 2 * g) >= 0.5).split(g, dim=1)
+        b = self._independent(a, b)
         c = a.repeat(g, 1, 1)  # (g, n, g)
         columns = torch.arange(g)
         c[columns, :, columns] = b.T
@@ -110,6 +111,21 @@ class Sobol(PerturbationExplainer):
     def _signs(self, f_a: Tensor, f_b: Tensor, masks: Tensor, n: int) -> Tensor:
         kept = masks[1 : 2 * n + 1].double() - 0.5
         return ((torch.cat([f_a, f_b]) - f_a.mean(0)).T @ kept).sign()
+
+    def _independent(self, a: Tensor, b: Tensor) -> Tensor:
+        """B with the columns shuffled that are A's own, or their complements.
+
+        The leading bit of a Sobol dimension is the parity of some of the index's bits, and `n` rows have only `n - 1`
+        such parities; a column that never differs from its partner, or always does, would count for nothing or double.
+        """
+        generator = self.generator()
+        b = b.clone()
+        for column in range(a.shape[1]):
+            for _ in range(10):
+                if bool((a[:, column] == b[:, column]).double().mean().remainder(1)):
+                    break
+                b[:, column] = b[torch.randperm(len(b), generator=generator), column]
+        return b
 
     def _sample(self, n: int, dimension: int) -> Tensor:
         if self.sampler is SequenceSamplers.SOBOL:
