@@ -39,7 +39,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-dev  ## Speed and memory beside peers, each in an environment of its own.
+bench: $(VENV)/.installed-dev  ## Speed and memory beside peers, each in an environment of its own (an hour or more).
 	$(BIN)/python -m tests.benchmarks.attributions
 
 models: $(VENV)/.installed-dev  ## Train the demo models again.
