@@ -250,7 +250,7 @@ class AttributionExplainer(ABC):
             baseline_scores=None if baseline is None else baseline.float(),
             completeness_gap=gap,
             standard_errors=None if errors is None else _spread(errors, example),
-            n_forward=passes.forward,
+            n_forward=passes.forward + (example.logits is not None),  # with the pass that predicted the target
             n_backward=passes.backward,
             model_name=str(getattr(self.task.model.config, "_name_or_path", "") or type(self.task.model).__name__),
             model_revision=getattr(self.task.model.config, "_commit_hash", None),

@@ -152,7 +152,7 @@ class GradientExplainer(AttributionExplainer):
         origin = self.origin(example)
         points = self.points(origin)
         sums = yield self.request(example, origin, points)
-        ends = yield from self._ends(example, origin)
+        ends = yield from self.ends(example, origin)
         return self.explanation(example, sums, points, ends)
 
     def origin(self, example: Example) -> Origin:
@@ -214,11 +214,16 @@ class GradientExplainer(AttributionExplainer):
 
         return measure
 
-    def _ends(self, example: Example, origin: Origin) -> Program:
-        """f(x), and f(baseline) where the scores should add up to the difference."""
-        ends = torch.stack([origin.x, origin.baseline] if self.is_complete else [origin.x])
-        scores = yield PointScores(example, len(ends), lambda index: ends[index.to(ends.device)])
-        return scores[0], scores[1] if self.is_complete else None
+    def ends(self, example: Example, origin: Origin) -> Program:
+        """f(x), and f(baseline) where the scores should add up to the difference: `((t,), (t,) or None)`."""
+        reference = self.engine.reference_scores(example)
+        wanted = [origin.x] if reference is None else []
+        wanted += [origin.baseline] if self.is_complete else []
+        if not wanted:
+            return reference, None
+        points = torch.stack(wanted)
+        scores = yield PointScores(example, len(points), lambda index: points[index.to(points.device)])
+        return scores[0] if reference is None else reference, scores[-1] if self.is_complete else None
 
     def _baseline_replacement(self) -> Replacement:
         name: Any = self.default_baseline if self.baseline is None else self.baseline

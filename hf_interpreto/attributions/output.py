@@ -43,7 +43,8 @@ class AttributionOutput(Displayed):
             generated word of several tokens it counts what its first tokens say of its later ones, which no column
             shows.
         standard_errors: `(t, g)` sampling error of each score, where the method samples.
-        n_forward: sequences that went forward through the model for this input.
+        n_forward: sequences that went forward through the model for this input; with the one that predicted the
+            target, without those that generated it.
         n_backward: sequences that went backward.
         model_name: as it was loaded.
         model_revision: commit of the model, where it came from the Hub.

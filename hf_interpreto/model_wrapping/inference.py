@@ -226,12 +226,19 @@ class Engine:
             logits, target_ids = torch.cat([torch.zeros_like(chosen), chosen], -1), torch.ones_like(target_ids)
         return self.score(logits, target_ids)
 
+    def reference_scores(self, example: Example) -> Tensor | None:
+        """Scores `(t,)` of the untouched input from a prediction already made; None where there was none."""
+        if example.logits is None:
+            return None
+        return self._score(example.logits[None], example.target_ids[None])[0].double()
+
     def _reuse_reference(self, example: Example, keep: Tensor, out: Tensor) -> Tensor:
         """Fill the rows that keep everything from a prediction already made; the indices of the others."""
         whole = keep.all(1)
-        if example.logits is None or not bool(whole.any()):
+        reference = self.reference_scores(example) if bool(whole.any()) else None
+        if reference is None:
             return torch.arange(len(keep))
-        out[whole] = self._score(example.logits[None], example.target_ids[None]).double()
+        out[whole] = reference
         return (~whole).nonzero()[:, 0]
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         plot_attributions,
         show,
     )
+    from hf_interpreto.visualizations.concepts import plot_concepts
     from hf_interpreto.visualizations.console import console_table, console_text
     from hf_interpreto.visualizations.figure import to_png, to_svg
     from hf_interpreto.visualizations.latex import to_latex
@@ -33,6 +34,7 @@ _PLACES = {
     "console_table": "console",
     "console_text": "console",
     "plot_attributions": "attributions",
+    "plot_concepts": "concepts",
     "to_latex": "latex",
     "to_png": "figure",
     "to_svg": "figure",
@@ -49,6 +51,7 @@ __all__ = [
     "console_table",
     "console_text",
     "plot_attributions",
+    "plot_concepts",
     "show",
     "to_latex",
     "to_png",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hf_interpreto.visualizations.colors import Palette
 from hf_interpreto.visualizations.layout import ClassNames, Normalize
+from hf_interpreto.visualizations.notebook import Plot, running_cell, show_page
 from hf_interpreto.visualizations.page import Page
 from hf_interpreto.visualizations.section import SectionStyle, attribution_section
 
@@ -19,36 +18,7 @@ if TYPE_CHECKING:
 SUBTITLE = "How much each element of the text moves the model's score."
 
 
-@dataclass(frozen=True, eq=False)
-class AttributionPlot:
-    """What `plot_attributions` shows.
-
-    In a notebook the plot has already been displayed, so the plot itself stays silent where it is the value of the
-    cell that made it; in any other cell it displays itself as usual.
-
-    Args:
-        page: the sections.
-        cell: number of the notebook cell that displayed it, None where nothing was displayed.
-    """
-
-    page: Page
-    cell: int | None = None
-
-    @property
-    def html(self) -> str:
-        """The HTML fragment for a notebook, with style and script."""
-        return self.page.to_fragment()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the whole page to a file."""
-        self.page.save(path)
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def _ipython_display_(self) -> None:
-        if self.cell is None or self.cell != _running_cell():
-            _display(self.html)
+AttributionPlot = Plot
 
 
 def plot_attributions(  # noqa: PLR0913 -- the keyword arguments of the library whose notebooks must run
@@ -64,7 +34,7 @@ def plot_attributions(  # noqa: PLR0913 -- the keyword arguments of the library 
     highlight_border: bool = False,
     margin_right: str = "0.2em",
     custom_css: str = "",
-) -> AttributionPlot:
+) -> Plot:
     """Shows attributions: in a notebook at once, and in a file if a path is given.
 
     Args:
@@ -100,11 +70,7 @@ def plot_attributions(  # noqa: PLR0913 -- the keyword arguments of the library 
     page = build_page(attribution_output, classes_names, style=style, custom_css=custom_css)
     if save_path is not None:
         page.save(save_path)
-    cell = _running_cell()
-    plot = AttributionPlot(page, cell)
-    if cell is not None:
-        _display(plot.html)
-    return plot
+    return show_page(page)
 
 
 def attribution_page(
@@ -142,7 +108,7 @@ def attribution_fragment(output: AttributionOutput, classes_names: ClassNames | 
 
 def show(outputs: AttributionOutput | Sequence[AttributionOutput], classes_names: ClassNames | None = None) -> None:
     """Shows outputs where the code runs: interactive in a notebook, a coloured table in a terminal."""
-    if _running_cell() is not None:
+    if running_cell() is not None:
         plot_attributions(outputs, classes_names=classes_names)
         return
     from rich.console import Console
@@ -182,19 +148,3 @@ def _several(outputs: AttributionOutput | Sequence[AttributionOutput]) -> list[A
     if not outputs:
         raise ValueError("attribution_output is empty; give one AttributionOutput or a list of at least one.")
     return list(outputs)
-
-
-def _running_cell() -> int | None:
-    """Returns the number of the notebook cell that runs now, None outside a notebook kernel."""
-    # A kernel has imported IPython long before any user code; anywhere else the import would be wasted.
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if shell is None or getattr(shell, "kernel", None) is None:
-        return None
-    return int(shell.execution_count)
-
-
-def _display(html: str) -> None:
-    from IPython.display import display
-
-    display({"text/html": html, "text/plain": "<attributions, shown as HTML>"}, raw=True)

@@ -23,8 +23,6 @@ from markupsafe import Markup
 
 from hf_interpreto.visualizations.colors import theme_css
 
-_STYLES = ("base.css", "attribution.css")
-_SCRIPTS = ("attribution.js",)
 _fragment_numbers = itertools.count(1)
 
 
@@ -37,21 +35,25 @@ class Page:
         sections: HTML of the sections, as the section builders of this package return it; not escaped again.
         subtitle: a line under the title; plain text.
         custom_css: rules added after the package's own.
+        styles: the style sheets of `assets/` that the sections need.
+        scripts: the scripts of `assets/` that the sections need.
     """
 
     title: str
     sections: Sequence[str]
     subtitle: str = ""
     custom_css: str = ""
+    styles: Sequence[str] = ("base.css", "attribution.css")
+    scripts: Sequence[str] = ("attribution.js",)
 
     def to_html(self) -> str:
         """Returns a complete document; its content security policy lets no script run but the package's own."""
-        script = "".join(read_asset(name) for name in (*_SCRIPTS, "page.js"))
+        script = "".join(read_asset(name) for name in (*self.scripts, "page.js"))
         return self._render(
             "page.html.j2",
             title=clean(self.title),
             subtitle=clean(self.subtitle),
-            style=_style(("page.css", *_STYLES), self.custom_css),
+            style=_style(("page.css", *self.styles), self.custom_css),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
@@ -61,8 +63,8 @@ class Page:
 
         Without script, as in an untrusted notebook, the first row of scores is still coloured.
         """
-        script = "".join(read_asset(name) for name in _SCRIPTS)
-        return self._render("fragment.html.j2", style=_style(_STYLES, self.custom_css), script=Markup(script))
+        script = "".join(read_asset(name) for name in self.scripts)
+        return self._render("fragment.html.j2", style=_style(self.styles, self.custom_css), script=Markup(script))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the document; a reader sees the old file or the new one, never a part.

@@ -138,7 +138,11 @@ def _needs_chips(output: AttributionOutput) -> bool:
 
 
 def _first_row(output: AttributionOutput) -> int:
+    """The row that opens the view: the class of the highest score, or the unit that owes most to one element."""
     scores = output.target_scores.detach().cpu().double().numpy()
+    if any(target.element is not None for target in output.targets):
+        effects = output.attributions.detach().cpu().abs().nan_to_num()
+        return int(effects.amax(dim=1).argmax()) if effects.numel() else 0
     return 0 if np.isnan(scores).all() else int(np.nanargmax(scores))
 
 

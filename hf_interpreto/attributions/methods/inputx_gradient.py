@@ -21,7 +21,7 @@ class InputxGradient(Saliency):
     Example:
         >>> from hf_interpreto.demo import load_demo
         >>> model, tokenizer = load_demo("classifier")
-        >>> (output,) = InputxGradient(model, tokenizer)("I was delighted by the news.")
+        >>> (output,) = InputxGradient(model, tokenizer)("I was delighted by the news.", targets="joy")
         >>> output.n_forward, output.n_backward
         (1, 1)
     """

@@ -12,7 +12,7 @@ from torch import Tensor
 from hf_interpreto.attributions.gradients import GradientExplainer, Origin, Points, Reduction
 from hf_interpreto.errors import UnknownNameError
 from hf_interpreto.model_wrapping.examples import Example
-from hf_interpreto.model_wrapping.requests import GradientSums, PointScores, Program
+from hf_interpreto.model_wrapping.requests import GradientSums, Program
 
 RULES = ("gauss_legendre", "trapezoid", "midpoint", "right")
 
@@ -64,14 +64,13 @@ class IntegratedGradients(GradientExplainer):
     def attribute(self, example: Example) -> Program:
         """The ends once, then quadratures with twice as many nodes each until the sum fits."""
         origin = self.origin(example)
-        ends = torch.stack([origin.x, origin.baseline])
-        scores = yield PointScores(example, 2, lambda index: ends[index.to(ends.device)])
+        whole, baseline = yield from self.ends(example, origin)
         n = self.n_perturbations
         while True:
             points = self._path(origin, n)
             sums = yield self.request(example, origin, points)
-            found = self.explanation(example, sums, points, (scores[0], scores[1]))
-            if not found.is_complete or 2 * n > self.max_perturbations or self._fits(sums, scores):
+            found = self.explanation(example, sums, points, (whole, baseline))
+            if not found.is_complete or 2 * n > self.max_perturbations or self._fits(sums, whole - baseline):
                 found.diagnostics["n_perturbations"] = n
                 return found
             n *= 2
@@ -89,10 +88,9 @@ class IntegratedGradients(GradientExplainer):
 
         return Points(n, at, weights)
 
-    def _fits(self, sums: GradientSums, ends: Tensor) -> bool:
+    def _fits(self, sums: GradientSums, difference: Tensor) -> bool:
         if self.tolerance is None:
             return True
-        difference = ends[0] - ends[1]
         gap = (sums.first.sum(1) - difference).abs()
         return bool((gap <= self.tolerance * difference.abs().clamp_min(1e-6)).all())
 

@@ -274,5 +274,5 @@
     draw();
   };
 
-  document.querySelectorAll(".hfi-attribution:not([data-ready])").forEach(start);
+  document.querySelectorAll(".hfi-attribution:not(.hfi-concepts):not([data-ready])").forEach(start);
 })();
