@@ -109,7 +109,7 @@ def attribution_section(
     scores, labels = scores_of(output), target_labels(output, classes_names)
     scales = row_scales(scores, style.normalize)
     chips = _needs_chips(output)
-    first = _first_row(output) if chips else 0
+    first = _first_row(output)
     data = embed_json(_data(output, scores, labels, scales, first))
     return render(
         "attribution.html.j2",
@@ -140,7 +140,7 @@ def _needs_chips(output: AttributionOutput) -> bool:
 def _first_row(output: AttributionOutput) -> int:
     """The row that opens the view: the class of the highest score, or the unit that owes most to one element."""
     scores = output.target_scores.detach().cpu().double().numpy()
-    if any(target.element is not None for target in output.targets):
+    if not _needs_chips(output):
         effects = output.attributions.detach().cpu().abs().nan_to_num()
         return int(effects.amax(dim=1).argmax()) if effects.numel() else 0
     return 0 if np.isnan(scores).all() else int(np.nanargmax(scores))
