@@ -56,7 +56,11 @@ _HOMES = {
         "ExplainTextGenerationPipeline",
         "ExplainTokenClassificationPipeline",
     ),
-    "hf_interpreto.visualizations": ("plot_attributions",),
+    "hf_interpreto.model_wrapping.split_model": ("ModelWithSplitPoints",),
+    "hf_interpreto.visualizations": (
+        "plot_attributions",
+        "plot_concepts",
+    ),
 }
 _LAZY = {name: home for home, names in _HOMES.items() for name in names}
 

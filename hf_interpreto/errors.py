@@ -51,9 +51,17 @@ class TokenizerError(ValueError):
     """A tokenizer that lacks what the call needs: offsets, a mask token, a chat template."""
 
 
+class SplitPointError(ValueError):
+    """A split point that the model does not have, that may be several, or that gives no vector for each token."""
+
+
 class NonFiniteScoresError(ValueError):
     """The model returned NaN or infinite logits, so that nothing can be explained."""
 
 
 class TruncationWarning(UserWarning):
     """An input was longer than the model can read and has been cut."""
+
+
+class NotFittedError(RuntimeError):
+    """A dictionary that is used before it has learnt anything."""

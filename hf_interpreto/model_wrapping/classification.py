@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from hf_interpreto.model_wrapping.encoding import Encoding, RawInput
 from hf_interpreto.model_wrapping.examples import Example, Target
@@ -44,7 +45,7 @@ class SequenceClassification(Task):
         return Example(
             ids=encoding.ids,
             elements=elements,
-            positions=torch.tensor([self._position(encoding)]),
+            positions=torch.tensor([classified_position(self.model, encoding)]),
             target_ids=torch.zeros(1, dtype=torch.long),
             rows=[],
             groups=[[0]],
@@ -53,12 +54,6 @@ class SequenceClassification(Task):
             n_source=len(elements),
             extras=self.extras(encoding),
         )
-
-    def _position(self, encoding: Encoding) -> int:
-        """The token that decoders classify by: the last that is not padding, as the model itself counts."""
-        pad = self.model.config.pad_token_id
-        content = (encoding.ids != (-1 if pad is None else pad)).nonzero()[:, 0]
-        return int(content[-1]) if len(content) else len(encoding) - 1
 
     def _set_targets(self, example: Example, ids: list[int] | None) -> None:
         if ids is None:
@@ -76,3 +71,10 @@ class SequenceClassification(Task):
         if not self.independent_labels:
             return [best]
         return (logits > 0).nonzero()[:, 0].tolist() or [best]
+
+
+def classified_position(model: PreTrainedModel, encoding: Encoding) -> int:
+    """The token that decoders classify by: the last that is not padding, as the model itself counts."""
+    pad = model.config.pad_token_id
+    content = (encoding.ids != (-1 if pad is None else pad)).nonzero()[:, 0]
+    return int(content[-1]) if len(content) else len(encoding) - 1

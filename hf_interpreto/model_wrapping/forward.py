@@ -83,9 +83,9 @@ class Forward:
     def device(self) -> torch.device:
         """Where ids go: the device of the input embedding, whatever the device map."""
         weight = next(self.embedding_modules[0].parameters(), None)
-        if weight is None or weight.device.type == "meta":
-            return torch.device(getattr(self.model, "device", "cpu"))
-        return weight.device
+        device = torch.device(getattr(self.model, "device", "cpu")) if weight is None else weight.device
+        # Weights that accelerate loads when they are needed are nowhere now; its hooks take inputs from the CPU.
+        return torch.device("cpu") if device.type == "meta" else device
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -113,7 +113,7 @@ class Forward:
     def embed(self, ids: Tensor, stream: int = 0) -> Tensor:
         """What the embedding module makes of `ids` `(..., l)`: `(..., l, d)`, scaled where the module scales."""
         module = self.embedding_modules[stream]
-        with torch.no_grad():
+        with self.lock, torch.no_grad():  # another thread's pass may have a hook on the module
             return module(ids.to(self.device))
 
     def mean_embedding(self, stream: int = 0) -> Tensor:
@@ -161,6 +161,8 @@ class Forward:
         queues: dict[nn.Module, deque[EmbeddingEdit | None]] = defaultdict(deque)
         for module, stream in zip(self.embedding_modules, streams, strict=False):
             queues[module].append(stream.edit)
+        if len(streams) < len(self.embedding_modules):  # a classifier's decoder reads the input too, one place later
+            queues[self.embedding_modules[1]].append(_one_later(streams[0].edit))
 
         def replace(module: nn.Module, _args: Any, output: Tensor) -> Tensor:
             edit = queues[module].popleft() if queues[module] else None
@@ -184,7 +186,7 @@ class Forward:
         return captured
 
     def _find_embeddings(self) -> list[nn.Module]:
-        if not self.is_encoder_decoder:
+        if not self.model.config.is_encoder_decoder:
             return [self.model.get_input_embeddings()]
         return [
             self.model.get_encoder().get_input_embeddings(),
@@ -198,6 +200,18 @@ class Forward:
             and isinstance(getattr(self.model, "score", None), nn.Linear)
             and self.model.base_model is not self.model
         )
+
+
+def _one_later(edit: EmbeddingEdit | None) -> EmbeddingEdit | None:
+    """The edit of embeddings that have been moved right by one, behind a start token."""
+    if edit is None:
+        return None
+
+    def later(output: Tensor) -> Tensor:
+        moved = edit(torch.cat([output[:, 1:], output[:, -1:]], dim=1))
+        return torch.cat([output[:, :1], moved[:, :-1].to(output.dtype)], dim=1)
+
+    return later
 
 
 def _at(values: Tensor, read: Tensor) -> Tensor:

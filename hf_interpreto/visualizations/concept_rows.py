@@ -47,9 +47,12 @@ def matrix(values: Any, argument: str) -> np.ndarray:
     Raises:
         TypeError: if it holds no numbers.
     """
-    detached = values.detach().cpu().double().numpy() if hasattr(values, "detach") else values
+    if hasattr(values, "detach"):
+        return values.detach().cpu().double().numpy()
     try:
-        return np.asarray(detached, dtype=np.float64)
+        if isinstance(values, Sequence) and any(hasattr(row, "detach") for row in values):
+            return np.stack([matrix(row, argument) for row in values])
+        return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"{argument} must be a tensor, an array or lists of numbers.") from None
 
@@ -67,11 +70,7 @@ def importance_rows(importances: Any) -> dict[Any, np.ndarray]:
     if isinstance(importances, Mapping):
         rows = {key: matrix(value, "concepts_importances") for key, value in importances.items()}
     else:
-        if isinstance(importances, Sequence):
-            values = np.stack([matrix(row, "concepts_importances") for row in importances]) if importances else []
-        else:
-            values = matrix(importances, "concepts_importances")
-        values = np.asarray(values)
+        values = matrix(importances, "concepts_importances")
         if values.ndim == 3:
             values = values.sum(1)
         rows = dict(enumerate(values[None] if values.ndim == 1 else values))
@@ -86,8 +85,8 @@ def importance_rows(importances: Any) -> dict[Any, np.ndarray]:
 
 def rank(key: Any, title: str, importances: np.ndarray, labels: Any, top_k: int | None) -> ConceptRow:
     """Returns the row of a class or element; concepts whose importance is NaN are left out."""
-    order = np.argsort(-np.abs(importances), kind="stable")
-    order = [int(index) for index in order if np.isfinite(importances[index])][:top_k]
+    by_size = np.argsort(-np.abs(importances), kind="stable").tolist()
+    order = [index for index in by_size if np.isfinite(importances[index])][:top_k]
     names = labels_of(labels, key)
     return ConceptRow(
         key,
@@ -108,9 +107,8 @@ def labels_of(labels: Any, key: Any) -> Mapping[int, Any]:
         TypeError: if the labels are none of these.
     """
     if isinstance(labels, Mapping):
-        per_class = any(
-            isinstance(value, Mapping) and any(not isinstance(name, str) for name in value) for value in labels.values()
-        )
+        inner = [value for value in labels.values() if isinstance(value, Mapping)]
+        per_class = any(not isinstance(name, str) for value in inner for name in value)
         return labels.get(key) or {} if per_class else labels
     if isinstance(labels, Sequence) and not isinstance(labels, str):
         return dict(enumerate(labels))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_interpreto.visualizations.colors import Palette
+from hf_interpreto.visualizations.colors import Palette, parse_color
 from hf_interpreto.visualizations.concept_rows import (
     ConceptRow,
     class_title,
@@ -18,7 +18,7 @@ from hf_interpreto.visualizations.concept_rows import (
 )
 from hf_interpreto.visualizations.layout import ClassNames, number, robust_maximum
 from hf_interpreto.visualizations.notebook import Plot, show_page
-from hf_interpreto.visualizations.page import Page, clean, embed_json, fragment_id, render
+from hf_interpreto.visualizations.page import Page, clean, embed_json, render
 from hf_interpreto.visualizations.section import SectionStyle
 
 SUBTITLES = {
@@ -53,7 +53,8 @@ def plot_concepts(  # noqa: PLR0913 -- the keyword arguments of the library whos
     Args:
         concepts_importances: (classes, concepts), or a dict from class ids to (concepts,). For a generation a row
             stands for a generated element: the rows belong to the last elements of `sample` (a dict's keys say which,
-            counted from 0); (targets, elements, concepts) is summed over its elements.
+            counted from 0); (targets, elements, concepts) is summed over its elements. Of what
+            `concept_output_gradient` gives for a language model, leave out the last row: a token predicts the next.
         concepts_labels: a list by concept, a dict by concept, or a dict from class ids to such dicts. A label is a
             text, several texts, or a dict with texts as keys. Concepts without label are shown by number.
         sample: the elements (tokens, words) of one text.
@@ -80,6 +81,8 @@ def plot_concepts(  # noqa: PLR0913 -- the keyword arguments of the library whos
     """
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k={top_k} must be at least 1, or None for all concepts.")
+    if concept_color is not None:
+        parse_color(concept_color, "concept_color")
     style = SectionStyle(Palette(concept_color), default_colormap=default_colormap, onclick_colormap=onclick_colormap)
     activations = _activations(sample, concepts_activations)
     mode = "global" if sample is None else "elements" if classes_names is None else "classes"
@@ -105,7 +108,7 @@ def _activations(sample: Sequence[str] | None, values: Any) -> np.ndarray | None
     if sample is None:
         return None
     if isinstance(sample, str) or not sample:
-        raise ValueError("sample must be a list of elements (tokens, words) of one text, as the activations have rows.")
+        raise ValueError("sample must be a list of elements (tokens, words), one for each row of the activations.")
     activations = matrix(values, "concepts_activations")
     if activations.ndim != 2 or len(activations) != len(sample):
         raise ValueError(
@@ -137,7 +140,7 @@ def _section(
             f"{shown[-1]}."
         )
     columns = {index: activations[:, index] for index in shown} if activations is not None else {}
-    by_place = {row.key: number_ for number_, row in enumerate(rows)} if mode == "elements" else {}
+    by_place = {row.key: position for position, row in enumerate(rows)} if mode == "elements" else {}
     data = embed_json(
         {
             "elements": [clean(element) for element in sample],
@@ -148,16 +151,17 @@ def _section(
     colors = style.default_colormap or {}
     return render(
         "concepts.html.j2",
-        uid=fragment_id(data),
+        uid="hfi-concepts",
         style=style.css(),
         mode=mode,
         chips=[
-            {"row": number_, "label": clean(row.title), "color": colors.get(row.key)}
-            for number_, row in enumerate(rows)
+            {"row": position, "label": clean(row.title), "color": colors.get(row.key)}
+            for position, row in enumerate(rows)
             if mode != "elements"
         ],
         elements=[
-            {"index": place, "text": clean(element), "row": by_place.get(place)} for place, element in enumerate(sample)
+            {"index": place, "text": clean(element), "row": by_place.get(place)}
+            for place, element in enumerate(sample)
         ],
         rows=[_bars(row) for row in rows],
         data=data,
