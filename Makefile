@@ -25,10 +25,10 @@ demo: $(VENV)/.installed  ## Explain a classification and a generation with the 
 	$(BIN)/hf-interpreto demo
 
 test: $(VENV)/.installed-dev  ## The whole suite.
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-fast: $(VENV)/.installed-dev  ## Without what is slow.
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not slow and not browser"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
