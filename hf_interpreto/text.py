@@ -20,7 +20,7 @@ _WORD = regex.compile(
 _SENTENCE_END = regex.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？｡]+[」』”）]*|\n\s*\n")
 _PART_END = regex.compile(r"[.!?…,;:]+[\"'”’)\]]*(?=\s)|[。！？｡、，；：]+[」』”）]*|\n\s*\n")
 _ABBREVIATION = regex.compile(
-    r"(?:^|[\s(\"'])(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|al|No|Inc|Ltd|Co|Mt|Gen|Col|Sgt|Rev|Hon|Fig|\p{Lu})\.$"
+    r"(?:^|[\s(\"'])(?:Mr|Mrs|Ms|[ap]\.m|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|al|No|Inc|Ltd|Co|Mt|Gen|Col|Sgt|Rev|Hon|Fig|\p{Lu})\.$"
 )
 
 

@@ -184,15 +184,7 @@ class AttributionExplainer(ABC):
     @cached_property
     def engine(self) -> Engine:
         """What runs the model."""
-        pad = self.tokenizer.pad_token_id
-        return Engine(
-            self.task.forward,
-            self._resolved_score(),
-            self._resolved_replacement(),
-            self.batch_size,
-            independent_labels=self.task.independent_labels,
-            pad_id=0 if pad is None else pad,
-        )
+        return self.task.engine(self._resolved_score(), self._resolved_replacement(), self.batch_size)
 
     @property
     def pooling(self) -> GranularityAggregationStrategy:

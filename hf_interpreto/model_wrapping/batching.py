@@ -30,11 +30,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one request asks for: its rows, and per row its tokens and vocabulary logits."""
+    """What one request asks for: its rows, and per row its tokens, vocabulary logits, and sequences for the model."""
 
     rows: int
     tokens: int
     logits: int = 0
+    draws: int = 1
 
 
 class Batcher:
@@ -94,7 +95,7 @@ class Batcher:
 
     def _capacity(self, cost: Cost) -> int:
         if self.rows is not None:
-            return self.rows
+            return max(1, self.rows // cost.draws)
         return max(1, min(self.tokens // max(cost.tokens, 1), self.logits // max(cost.logits, 1)))
 
     def _shrink(self, parts: list[Part]) -> None:

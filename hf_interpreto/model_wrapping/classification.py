@@ -11,9 +11,12 @@ from transformers import PreTrainedModel
 from hf_interpreto.model_wrapping.encoding import Encoding, RawInput
 from hf_interpreto.model_wrapping.examples import Example, Target
 from hf_interpreto.model_wrapping.inference import Engine
+from hf_interpreto.model_wrapping.scores import Score
 from hf_interpreto.model_wrapping.targets import class_ids
 from hf_interpreto.model_wrapping.tasks import Task
 from hf_interpreto.typing import ModelTask
+
+_OF_SEVERAL_CLASSES = ("probability", "logprob", "log_odds", "margin")
 
 
 class SequenceClassification(Task):
@@ -25,6 +28,14 @@ class SequenceClassification(Task):
     def independent_labels(self) -> bool:
         """Multi-label models, by `config.problem_type`."""
         return self.model.config.problem_type == "multi_label_classification"
+
+    def check_score(self, score: Score) -> None:
+        """A model with one output predicts a number, which has no probability."""
+        if self.model.config.num_labels == 1 and not self.independent_labels and score.name in _OF_SEVERAL_CLASSES:
+            raise ValueError(
+                f"score={score.name!r} compares classes, and this model has a single output. Use score='logit', which "
+                "is the number that it predicts."
+            )
 
     def examples(self, inputs: Sequence[RawInput], targets: Sequence[Any], engine: Engine) -> list[Example]:
         """One example an input."""

@@ -78,6 +78,7 @@ class Forward:
         self.is_encoder_decoder = task is ModelTask.TEXT_GENERATION and bool(model.config.is_encoder_decoder)
         self.embedding_modules = self._find_embeddings()
         self.reads_last_token = self._pools_last_token()
+        self._means: dict[int, Tensor] = {}
 
     @property
     def device(self) -> torch.device:
@@ -93,6 +94,7 @@ class Forward:
         with self.lock:
             training = [module for module in self.model.modules() if module.training]
             trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            self._means.clear()  # the weights may have changed since
             try:
                 for module in training:
                     module.training = False
@@ -117,10 +119,12 @@ class Forward:
             return module(ids.to(self.device))
 
     def mean_embedding(self, stream: int = 0) -> Tensor:
-        """Mean over the vocabulary, `(d,)`."""
-        size = int(self.model.config.get_text_config().vocab_size)
-        parts = torch.arange(size).split(8192)
-        return sum((self.embed(part, stream).sum(0) for part in parts), torch.zeros(())) / size
+        """Mean over the vocabulary, `(d,)`; computed once a session."""
+        if stream not in self._means:
+            size = int(self.model.config.get_text_config().vocab_size)
+            parts = torch.arange(size).split(8192)
+            self._means[stream] = sum((self.embed(part, stream).sum(0) for part in parts), torch.zeros(())) / size
+        return self._means[stream]
 
     def __call__(self, batch: Batch) -> Logits:
         """The logits at `batch.read`."""

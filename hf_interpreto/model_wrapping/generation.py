@@ -215,6 +215,8 @@ class Seq2SeqGeneration(TextGeneration):
 
     def join(self, source: Encoding, target: str | Tensor) -> Example:
         """Encoder tokens, the decoder's start token and the target on one token axis."""
+        if isinstance(target, Tensor) and len(target) > 1 and int(target[0]) == self._start_id():
+            target = target[1:]  # as `generate` returns it
         answer = self.encode.target(target) if isinstance(target, str) else self.encode.ids(target)
         if self.options.granularity is not Granularity.ALL_TOKENS:
             kept = [i for i, special in enumerate(answer.special) if not special]

@@ -96,7 +96,7 @@ class Engine:
                 found[part.request] = value[: len(example.positions)].cpu()
 
         with self.session():
-            self.batcher.run([Cost(1, *self._size(example)) for example in examples], execute)
+            self.batcher.run([self._cost(example, 1) for example in examples], execute)
         return [value.clone() for value in found]
 
     def embed(self, example: Example) -> Tensor:
@@ -151,7 +151,7 @@ class Engine:
                 passes[part.request].forward += len(score)
 
         self.batcher.run(
-            [Cost(len(rows), *self._size(r.example, draws)) for rows, r in zip(todo, requests, strict=True)], execute
+            [self._cost(r.example, len(rows), draws) for rows, r in zip(todo, requests, strict=True)], execute
         )
         answers = [values[rows] for values, rows in zip(found, inverse, strict=True)]
         for request, answer in zip(requests, answers, strict=True):
@@ -169,7 +169,7 @@ class Engine:
                 found[part.request][part.start : part.stop] = score[:, : found[part.request].shape[1]]
                 passes[part.request].forward += len(part)
 
-        self.batcher.run([Cost(r.count, *self._size(r.example)) for r in requests], execute)
+        self.batcher.run([self._cost(r.example, r.count) for r in requests], execute)
         for request, answer in zip(requests, found, strict=True):
             _check_finite(answer, request.example)
         return found
@@ -198,18 +198,18 @@ class Engine:
                 passes[part.request].forward += len(part)
                 passes[part.request].backward += len(part) * t
 
-        costs = [Cost(r.count, *self._size(r.example)) for r in requests]
+        costs = [self._cost(r.example, r.count) for r in requests]
         self.batcher.run(costs, execute)
         answers = [sums[index] for index in range(len(requests))]
         for request, answer in zip(requests, answers, strict=True):
             _check_finite(answer.scores, request.example)
         return answers
 
-    def _size(self, example: Example, draws: int = 1) -> tuple[int, int]:
+    def _cost(self, example: Example, rows: int, draws: int = 1) -> Cost:
         vocabulary = 0
         if self.forward.task in (ModelTask.TEXT_GENERATION, ModelTask.FILL_MASK):
             vocabulary = int(self.forward.model.config.get_text_config().vocab_size)
-        return example.n_input * draws, len(example.positions) * vocabulary * draws
+        return Cost(rows, example.n_input * draws, len(example.positions) * vocabulary * draws, draws)
 
     def _point_batch(
         self, requests: Sequence[PointScores | Gradients], parts: list[Part]

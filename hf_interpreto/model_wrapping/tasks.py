@@ -17,6 +17,8 @@ from hf_interpreto.model_wrapping.encoding import Encoding, RawInput, TextEncode
 from hf_interpreto.model_wrapping.examples import Example
 from hf_interpreto.model_wrapping.forward import Forward
 from hf_interpreto.model_wrapping.inference import Engine
+from hf_interpreto.model_wrapping.replacement import Replacement
+from hf_interpreto.model_wrapping.scores import Score
 from hf_interpreto.typing import ModelTask
 
 _MAPPINGS = {
@@ -131,6 +133,26 @@ class Task(ABC):
     def independent_labels(self) -> bool:
         """Whether each class is a yes or no of its own."""
         return False
+
+    def check_score(self, score: Score) -> None:  # noqa: B027 -- most tasks take any score
+        """Raise `ValueError` where a score says nothing about this model's logits."""
+
+    def engine(self, score: Score, replacement: Replacement, batch_size: int | str = "auto") -> Engine:
+        """What runs this model.
+
+        Raises:
+            ValueError: the score says nothing about this model's logits.
+        """
+        self.check_score(score)
+        pad = self.tokenizer.pad_token_id
+        return Engine(
+            self.forward,
+            score,
+            replacement,
+            batch_size,
+            independent_labels=self.independent_labels,
+            pad_id=0 if pad is None else pad,
+        )
 
     @abstractmethod
     def examples(self, inputs: Sequence[RawInput], targets: Sequence[Any], engine: Engine) -> list[Example]:

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from hf_interpreto import Occlusion
+from hf_interpreto.attributions.metrics import Deletion
 from hf_interpreto.errors import InvalidInputError, NonFiniteScoresError, TruncationWarning, UnknownNameError
 from hf_interpreto.testing import tiny_model
 from tests.model_wrapping.oracles import (
@@ -187,3 +189,12 @@ def test_special_tokens_are_perturbed_only_among_all_tokens(bert, granularity):
     touched = set((example.token_players < len(example.players)).nonzero()[:, 0].tolist())
     everything = set(range(len(example.ids)))
     assert touched == (everything if granularity == "all_tokens" else everything - {0, len(example.ids) - 1})
+
+
+@pytest.mark.parametrize("score", ["probability", "logprob", "log_odds", "margin"])
+def test_a_score_that_compares_classes_is_refused_for_a_model_of_one_output(score):
+    model, tokenizer = tiny_model("bert", task="text-classification", num_labels=1)
+    with pytest.raises(ValueError, match=r"compares classes.*single output.*score='logit'"):
+        Occlusion(model, tokenizer, score=score)
+    with pytest.raises(ValueError, match="compares classes"):
+        Deletion(model, tokenizer, score=score)

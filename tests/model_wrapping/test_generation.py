@@ -2,6 +2,7 @@ import pytest
 import torch
 from transformers import BatchEncoding, GenerationConfig
 
+from hf_interpreto import Occlusion
 from hf_interpreto.errors import InvalidInputError, InvalidTargetError, NonFiniteScoresError
 from hf_interpreto.testing import shift_copy_lm, slow_tokenizer, tiny_model
 from tests.model_wrapping.oracles import (
@@ -353,3 +354,16 @@ def test_nan_logits_are_told(gpt2):
     example = example_of(task, engine, "The film", "was good")
     with pytest.raises(NonFiniteScoresError, match="NaN or infinite"):
         coalition_scores(engine, example, random_keep(example))
+
+
+@pytest.mark.parametrize("name", ["t5", "bart", "marian"])
+def test_ids_as_generate_returns_them_are_explained_without_their_start(name):
+    model, tokenizer = tiny_model(name)
+    inputs = tokenizer("The cat sat.", return_tensors="pt")
+    inputs.pop("token_type_ids", None)
+    ids = model.generate(**inputs, max_new_tokens=4, do_sample=False)[0]
+    explainer = Occlusion(model, tokenizer)
+    (raw,) = explainer("The cat sat.", targets=[ids])
+    (bare,) = explainer("The cat sat.", targets=[ids[1:]])
+    assert raw.elements == bare.elements
+    assert torch.equal(raw.attributions.nan_to_num(7), bare.attributions.nan_to_num(7))

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from hf_interpreto import Occlusion
 from hf_interpreto.errors import TokenizerError, UnknownNameError
 from hf_interpreto.model_wrapping.replacement import REPLACEMENTS, Resampling, TokenReplacement, get_replacement
 from hf_interpreto.testing import tiny_model, tiny_tokenizer, word_tokenizer
@@ -279,3 +280,28 @@ def test_a_replacement_never_changes_its_inputs_nor_what_it_keeps(name):
             assert bool(rows.attention[b][keep[b]].all())
         else:
             assert rows.ids[b][rows.attention[b]].tolist() == kept
+
+
+def test_the_mean_embedding_is_computed_once_a_session_and_follows_the_weights():
+    model, tokenizer = tiny_model("bert", task="text-classification")
+    calls = []
+    handle = model.get_input_embeddings().register_forward_hook(lambda module, args, out: calls.append(args[0].dim()))
+    explainer = Occlusion(model, tokenizer, replacement="mean", batch_size=1)
+    (before,) = explainer("The cat sat on the mat.", targets=0)
+    assert calls.count(1) == 1
+    with torch.no_grad():
+        model.get_input_embeddings().weight[tokenizer.vocab_size - 1, 0] += 500
+    (after,) = explainer("The cat sat on the mat.", targets=0)
+    handle.remove()
+    assert not torch.allclose(before.attributions, after.attributions)
+
+
+def test_drawn_rows_count_towards_the_batch_size():
+    model, tokenizer = tiny_model("bert", task="text-classification")
+    rows = []
+    handle = model.register_forward_pre_hook(
+        lambda module, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    Occlusion(model, tokenizer, replacement="resample", batch_size=16)("The cat sat on the mat.", targets=0)
+    handle.remove()
+    assert max(rows) == 16

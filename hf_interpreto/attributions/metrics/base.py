@@ -20,7 +20,7 @@ from hf_interpreto.model_wrapping.loading import make_task
 from hf_interpreto.model_wrapping.replacement import Replacement, get_replacement
 from hf_interpreto.model_wrapping.requests import Coalitions, Program
 from hf_interpreto.model_wrapping.scores import Score, get_score
-from hf_interpreto.model_wrapping.tasks import TaskOptions
+from hf_interpreto.model_wrapping.tasks import Task, TaskOptions
 
 
 @dataclass(eq=False)
@@ -148,21 +148,14 @@ class FaithfulnessMetric(ABC):
         return value, MetricDetails(curves, values, controls, value, control, self.higher_is_better)
 
     @cached_property
-    def _task(self) -> Any:
+    def _task(self) -> Task:
         return make_task(self.model, self.tokenizer, TaskOptions())
 
     @cached_property
     def engine(self) -> Engine:
         """What runs the model."""
-        pad = self.tokenizer.pad_token_id
-        return Engine(
-            self._task.forward,
-            get_score(self.score),
-            get_replacement(self.replacement, self.tokenizer, self.seed),
-            self.batch_size,
-            independent_labels=self._task.independent_labels,
-            pad_id=0 if pad is None else pad,
-        )
+        replacement = get_replacement(self.replacement, self.tokenizer, self.seed)
+        return self._task.engine(get_score(self.score), replacement, self.batch_size)
 
     def _program(self, output: AttributionOutput) -> Program:
         """All curves of one output in one request: for each target its own order, then random ones."""
