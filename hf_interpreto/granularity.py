@@ -9,9 +9,9 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from hf_interpreto.errors import TokenizerError, UnknownNameError
+from hf_interpreto.errors import TokenizerError
 from hf_interpreto.text import part_sentence_spans, sentence_spans, trim, word_spans
-from hf_interpreto.typing import Span
+from hf_interpreto.typing import Span, parse_member
 
 
 class Granularity(StrEnum):
@@ -30,13 +30,7 @@ class Granularity(StrEnum):
     @classmethod
     def parse(cls, value: Granularity | str) -> Granularity:
         """The member named `value`, in any case; `UnknownNameError` otherwise."""
-        try:
-            return cls(value.lower()) if isinstance(value, str) else cls(value)
-        except ValueError:
-            raise UnknownNameError("granularity", value, [member.value for member in cls]) from None
-
-    def __str__(self) -> str:
-        return self.value
+        return parse_member(cls, value, "granularity")
 
 
 class GranularityAggregationStrategy(StrEnum):
@@ -53,10 +47,7 @@ class GranularityAggregationStrategy(StrEnum):
     @classmethod
     def parse(cls, value: GranularityAggregationStrategy | str) -> GranularityAggregationStrategy:
         """The member named `value`, in any case; `UnknownNameError` otherwise."""
-        try:
-            return cls(value.lower()) if isinstance(value, str) else cls(value)
-        except ValueError:
-            raise UnknownNameError("pooling", value, [member.value for member in cls]) from None
+        return parse_member(cls, value, "pooling")
 
     @property
     def is_linear(self) -> bool:
@@ -80,9 +71,6 @@ class GranularityAggregationStrategy(StrEnum):
                 return scores.select(dim, 0)
             case _:
                 return scores.select(dim, -1)
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

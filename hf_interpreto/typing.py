@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeVar
+
+from hf_interpreto.errors import UnknownNameError
 
 Span = tuple[int, int]
 """First character and the one after the last."""
@@ -21,3 +24,18 @@ class ModelTask(StrEnum):
 
     def __str__(self) -> str:
         return self.value
+
+
+Member = TypeVar("Member", bound=StrEnum)
+
+
+def parse_member(kind: type[Member], value: object, argument: str) -> Member:
+    """The member that a user means by the member itself or its value, in any case.
+
+    Raises:
+        UnknownNameError: there is none; the message names the argument.
+    """
+    try:
+        return kind(str(getattr(value, "value", value)).lower())
+    except ValueError:
+        raise UnknownNameError(argument, value, [member.value for member in kind]) from None

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from hf_interpreto.attributions.base import AttributionExplainer, Explanation
-from hf_interpreto.errors import UnknownNameError
 from hf_interpreto.granularity import GranularityAggregationStrategy, pool, pooling_matrix
 from hf_interpreto.model_wrapping.examples import Example
 from hf_interpreto.model_wrapping.replacement import Replacement, get_replacement
 from hf_interpreto.model_wrapping.requests import Gradients, GradientSums, Measure, PointsAt, PointScores, Program
+from hf_interpreto.typing import parse_member
 
 Baseline = Tensor | float | int | str | None
 
@@ -131,10 +131,7 @@ class GradientExplainer(AttributionExplainer):
 
     def __post_init__(self) -> None:
         if self.reduction is not None:
-            try:
-                self.reduction = Reduction(self.reduction)
-            except ValueError:
-                raise UnknownNameError("reduction", self.reduction, [r.value for r in Reduction]) from None
+            self.reduction = parse_member(Reduction, self.reduction, "reduction")
         super().__post_init__()
         if isinstance(self.baseline, str):
             self._baseline_replacement()
@@ -271,11 +268,7 @@ class NoisyGradientExplainer(GradientExplainer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.n_perturbations < 1 or self.noise_std < 0:
-            raise ValueError(
-                f"n_perturbations={self.n_perturbations}, noise_std={self.noise_std}: expected at least 1, and "
-                f"at least 0."
-            )
+        check_draws(self.n_perturbations, self.noise_std)
 
     @abstractmethod
     def combine(self, moments: Moments) -> Tensor:
@@ -297,3 +290,11 @@ class NoisyGradientExplainer(GradientExplainer):
 def normal(shape: torch.Size, seed: int) -> Tensor:
     """Standard normal numbers of a seed of their own, on the CPU."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def check_draws(n_perturbations: int, noise_std: float) -> None:
+    """Raise `ValueError` for a number of draws or a noise that cannot be."""
+    if n_perturbations < 1 or noise_std < 0:
+        raise ValueError(
+            f"n_perturbations={n_perturbations}, noise_std={noise_std}: expected at least 1, and at least 0."
+        )

@@ -9,12 +9,12 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from hf_interpreto.errors import InvalidInputError, TokenizerError, UnknownNameError
+from hf_interpreto.errors import InvalidInputError, TokenizerError
 from hf_interpreto.granularity import Element, Granularity, GranularityAggregationStrategy, find_elements, pool
 from hf_interpreto.model_wrapping.classification import classified_position
 from hf_interpreto.model_wrapping.encoding import Encoding
 from hf_interpreto.model_wrapping.tasks import Task
-from hf_interpreto.typing import ModelTask
+from hf_interpreto.typing import ModelTask, parse_member
 
 PREDICTIONS = "predictions"
 
@@ -41,13 +41,7 @@ class ActivationGranularity(StrEnum):
     @classmethod
     def parse(cls, value: ActivationGranularity | str) -> ActivationGranularity:
         """The member named `value`, in any case; `UnknownNameError` otherwise."""
-        try:
-            return cls(value.lower()) if isinstance(value, str) else cls(value)
-        except ValueError:
-            raise UnknownNameError("activation granularity", value, [member.value for member in cls]) from None
-
-    def __str__(self) -> str:
-        return self.value
+        return parse_member(cls, value, "activation granularity")
 
 
 @dataclass(eq=False)

@@ -42,7 +42,8 @@ class SequenceClassification(Task):
         config = self.model.config
         label2id = {str(name): int(index) for name, index in (config.label2id or {}).items()}
         chosen = [None if t is None else class_ids(t, label2id, int(config.num_labels or 0)) for t in targets]
-        examples = [self._example(self.encode(item)) for item in inputs]
+        encodings = [self.encode(item) for item in inputs]
+        examples = [self.untargeted(e, self.elements(e), [classified_position(self.model, e)]) for e in encodings]
         unknown = [example for example, ids in zip(examples, chosen, strict=True) if ids is None]
         if unknown:
             for example, logits in zip(unknown, engine.logits(unknown), strict=True):
@@ -50,21 +51,6 @@ class SequenceClassification(Task):
         for example, ids in zip(examples, chosen, strict=True):
             self._set_targets(example, ids)
         return examples
-
-    def _example(self, encoding: Encoding) -> Example:
-        elements = self.elements(encoding)
-        return Example(
-            ids=encoding.ids,
-            elements=elements,
-            positions=torch.tensor([classified_position(self.model, encoding)]),
-            target_ids=torch.zeros(1, dtype=torch.long),
-            rows=[],
-            groups=[[0]],
-            text=encoding.text,
-            source_length=len(encoding.text),
-            n_source=len(elements),
-            extras=self.extras(encoding),
-        )
 
     def _set_targets(self, example: Example, ids: list[int] | None) -> None:
         if ids is None:

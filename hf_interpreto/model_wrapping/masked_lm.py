@@ -48,18 +48,7 @@ class MaskedLM(Task):
             encoding.special[position] = True
         holes = [self._hole(encoding, position) for position in masked]
         elements = sorted([*self.elements(encoding), *holes], key=lambda element: element.tokens[0])
-        return Example(
-            ids=encoding.ids,
-            elements=elements,
-            positions=torch.tensor(masked),
-            target_ids=torch.zeros(len(masked), dtype=torch.long),
-            rows=[],
-            groups=[],
-            text=encoding.text,
-            source_length=len(encoding.text),
-            n_source=len(elements),
-            extras=self.extras(encoding),
-        )
+        return self.untargeted(encoding, elements, masked)
 
     def _hole(self, encoding: Encoding, position: int) -> Element:
         span = encoding.spans[position]

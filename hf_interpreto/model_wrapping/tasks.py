@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto import modeling_auto
@@ -173,6 +174,21 @@ class Task(ABC):
                 f"{self.options.granularity.value!r}; only special tokens are left."
             )
         return found
+
+    def untargeted(self, encoding: Encoding, elements: list[Element], positions: Sequence[int]) -> Example:
+        """An example of one input whose logits are read at `positions`; its targets and rows are set later."""
+        return Example(
+            ids=encoding.ids,
+            elements=elements,
+            positions=torch.tensor(positions),
+            target_ids=torch.zeros(len(positions), dtype=torch.long),
+            rows=[],
+            groups=[],
+            text=encoding.text,
+            source_length=len(encoding.text),
+            n_source=len(elements),
+            extras=self.extras(encoding),
+        )
 
     def extras(self, encoding: Encoding) -> dict[str, Any]:
         """The further inputs that this model reads."""

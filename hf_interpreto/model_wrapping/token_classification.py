@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from hf_interpreto.errors import InvalidTargetError
-from hf_interpreto.granularity import Element
-from hf_interpreto.model_wrapping.encoding import Encoding, RawInput
+from hf_interpreto.model_wrapping.encoding import RawInput
 from hf_interpreto.model_wrapping.examples import Example, Target
 from hf_interpreto.model_wrapping.inference import Engine
 from hf_interpreto.model_wrapping.targets import check_present, class_ids
@@ -33,7 +32,10 @@ class TokenClassification(Task):
         encodings = [self.encode(item) for item in inputs]
         elements = [self.elements(encoding) for encoding in encodings]
         chosen = [self._choose(target, len(found)) for target, found in zip(targets, elements, strict=True)]
-        examples = [self._example(encoding, found) for encoding, found in zip(encodings, elements, strict=True)]
+        examples = [
+            self.untargeted(encoding, found, [element.tokens[0] for element in found])
+            for encoding, found in zip(encodings, elements, strict=True)
+        ]
         unknown = [example for example, pairs in zip(examples, chosen, strict=True) if pairs is None]
         for example, logits in zip(unknown, engine.logits(unknown) if unknown else [], strict=True):
             example.logits = logits
@@ -59,20 +61,6 @@ class TokenClassification(Task):
             else:
                 pairs.extend((i, label) for label in class_ids(entry, label2id, labels) for i in range(n_elements))
         return pairs
-
-    def _example(self, encoding: Encoding, elements: list[Element]) -> Example:
-        return Example(
-            ids=encoding.ids,
-            elements=elements,
-            positions=torch.tensor([element.tokens[0] for element in elements]),
-            target_ids=torch.zeros(len(elements), dtype=torch.long),
-            rows=[],
-            groups=[],
-            text=encoding.text,
-            source_length=len(encoding.text),
-            n_source=len(elements),
-            extras=self.extras(encoding),
-        )
 
     def _set_targets(self, example: Example, pairs: list[tuple[int, int]] | None) -> None:
         names = {int(index): str(name) for index, name in (self.model.config.id2label or {}).items()}

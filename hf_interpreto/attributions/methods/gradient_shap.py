@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from hf_interpreto.attributions.gradients import GradientExplainer, Origin, Points, Reduction, normal
+from hf_interpreto.attributions.gradients import GradientExplainer, Origin, Points, Reduction, check_draws, normal
 
 
 @dataclass(eq=False, kw_only=True)
@@ -48,11 +48,7 @@ class GradientShap(GradientExplainer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.n_perturbations < 1 or self.noise_std < 0:
-            raise ValueError(
-                f"n_perturbations={self.n_perturbations}, noise_std={self.noise_std}: expected at least 1, and "
-                f"at least 0."
-            )
+        check_draws(self.n_perturbations, self.noise_std)
 
     def points(self, origin: Origin) -> Points:
         """`x'_j + a_j (x - x'_j)`; the noise of point j depends on its own seed, not on the batch."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hf_interpreto.attributions.base import Explanation
 from hf_interpreto.attributions.perturbations import PerturbationExplainer
-from hf_interpreto.errors import UnknownNameError
+from hf_interpreto.typing import parse_member
 
 
 class Distance(StrEnum):
@@ -75,10 +75,7 @@ class Lime(PerturbationExplainer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        try:
-            self.distance_function = Distance(str(getattr(self.distance_function, "value", self.distance_function)))
-        except ValueError:
-            raise UnknownNameError("distance_function", self.distance_function, [d.value for d in Distance]) from None
+        self.distance_function = parse_member(Distance, self.distance_function, "distance_function")
         if self.n_perturbations is not None and self.n_perturbations < 2:
             raise ValueError(f"n_perturbations={self.n_perturbations}: expected at least 2.")
         if not 0 < self.perturb_probability < 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import torch
 from scipy.stats import qmc
@@ -12,7 +11,8 @@ from torch import Tensor
 
 from hf_interpreto.attributions.base import Explanation
 from hf_interpreto.attributions.perturbations import PerturbationExplainer
-from hf_interpreto.errors import InvalidInputError, UnknownNameError
+from hf_interpreto.errors import InvalidInputError
+from hf_interpreto.typing import parse_member
 
 _MAX_DIMENSION = 21201  # of scipy's direction numbers
 
@@ -71,8 +71,8 @@ class Sobol(PerturbationExplainer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.sobol_indices_order = _parse(SobolIndicesOrders, self.sobol_indices_order, "sobol_indices_order")
-        self.sampler = _parse(SequenceSamplers, self.sampler, "sampler")
+        self.sobol_indices_order = parse_member(SobolIndicesOrders, self.sobol_indices_order, "sobol_indices_order")
+        self.sampler = parse_member(SequenceSamplers, self.sampler, "sampler")
         if self.n_token_perturbations < 2:
             raise ValueError(f"n_token_perturbations={self.n_token_perturbations}: expected at least 2.")
 
@@ -135,10 +135,3 @@ class Sobol(PerturbationExplainer):
         else:
             sampler = qmc.LatinHypercube(dimension, seed=self.seed)
         return torch.from_numpy(sampler.random(n))
-
-
-def _parse(kind: type[Any], value: object, argument: str) -> Any:
-    try:
-        return kind(str(getattr(value, "value", value)).lower())
-    except ValueError:
-        raise UnknownNameError(argument, value, [str(member.value) for member in kind]) from None
