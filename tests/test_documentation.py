@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,8 @@ import hf_interpreto
 from hf_interpreto.attributions import list_methods
 from hf_interpreto.attributions.base import AttributionExplainer
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 MODULES = sorted(
     module.name
@@ -48,3 +52,15 @@ def test_readme_table_names_every_method_of_the_library() -> None:
 def test_every_method_names_its_paper_and_has_a_citation(cls: type[AttributionExplainer]) -> None:
     assert re.search(r"https://arxiv\.org/abs/\d{4}\.\d{4,5}", cls.__doc__ or "")
     assert re.match(r"@\w+\{\w+, .*year=\{\d{4}\}\}$", cls.citation)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_run_as_they_are(example: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", str(example)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
