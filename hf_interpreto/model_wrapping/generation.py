@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -42,13 +43,13 @@ class TextGeneration(Task):
         """The input's tokens."""
         return self.encode(item)
 
+    @abstractmethod
     def join(self, source: Encoding, target: str | Tensor) -> Example:
         """Source and target as one example."""
-        raise NotImplementedError
 
+    @abstractmethod
     def generated(self, output: Tensor, source: Encoding) -> Tensor:
         """The new token ids in a row that `model.generate` returned."""
-        raise NotImplementedError
 
     def _entries(self, target: Any) -> list[str | Tensor]:
         """The targets of one input, texts or token ids; none yet where the model is to write them."""
